@@ -1,0 +1,1 @@
+//! The cluster shape: PostgreSQL and RabbitMQ behind the ports.

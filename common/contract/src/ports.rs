@@ -1,0 +1,284 @@
+//! The ports: read this file and know the system.
+//!
+//! ```text
+//! scheduler --Schedule, Offices--> due rows --JobQueue--> workers --Leases, Provider, Apps--> rows --EventBus--> waiters
+//! ```
+//!
+//! The row is the truth, a job is a hint, an event is a hint. So [`Schedule`] only reads, [`JobQueue`] may lose, repeat and
+//! reorder, [`EventBus`] may lose, and everything that must be right is right in [`Leases::acquire`] and [`Leases::settle`].
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures::stream::BoxStream;
+use tokio_util::sync::CancellationToken;
+
+use crate::Timestamp;
+use crate::app::{App, Hold};
+use crate::connection::{
+    AccessToken, Connection, ConnectionFilter, Due, IfPresent, LeaseRequest, Leased, NewConnection, Settled, Settlement,
+    Stats, Stored,
+};
+use crate::event::Event;
+use crate::failed_job::FailedJob;
+use crate::ids::{ConnectionId, ProcessId, ProviderName};
+use crate::job::{Job, JobKind};
+use crate::verdict::{Answer, Attempt, ProviderPolicy, RefreshCall};
+
+// ---------------------------------------------------------------------------------------------------------------- time
+
+/// Time, given to everything that needs it, so that tests own it.
+#[async_trait]
+pub trait Clock: Send + Sync {
+    /// The wall clock, to the millisecond.
+    fn now(&self) -> Timestamp;
+    /// A clock that never jumps: time since some fixed point, for measuring and for trust windows.
+    fn monotonic(&self) -> Duration;
+    /// Returns after this long.
+    async fn sleep(&self, wait: Duration);
+}
+
+/// Chance, given to everything that needs it, so that tests own it.
+pub trait Chance: Send + Sync {
+    /// A number in 0..1.
+    fn roll(&self) -> f64;
+}
+
+// --------------------------------------------------------------------------------------------------------------- store
+
+/// Why a store did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// It cannot be reached or is overloaded: the same call may succeed later.
+    #[error("the store is unavailable: {0}")]
+    Unavailable(String),
+    /// It holds something that should not be there.
+    #[error("{table}.{column} of row {row} is corrupt: {problem}")]
+    Corrupt {
+        /// The table.
+        table: &'static str,
+        /// The column.
+        column: &'static str,
+        /// The row's key.
+        row: String,
+        /// What is wrong with it; never the content.
+        problem: String,
+    },
+    /// It refused, and would again.
+    #[error("the store refused: {0}")]
+    Refused(String),
+}
+
+impl StoreError {
+    /// Whether the same call may succeed later.
+    pub const fn is_transient(&self) -> bool {
+        matches!(self, Self::Unavailable(_))
+    }
+}
+
+/// What is due. Reads only: publishing twice is harmless.
+#[async_trait]
+pub trait Schedule: Send + Sync {
+    /// Up to `limit` due connections of one provider app in the order of `(refresh_at, id)`, from behind `after`.
+    async fn due(
+        &self,
+        provider: &ProviderName,
+        now: Timestamp,
+        after: Option<Due>,
+        limit: u32,
+    ) -> Result<Vec<Due>, StoreError>;
+    /// The earliest `refresh_at` of a provider app's refreshable connections, past or future.
+    async fn next_refresh_at(&self, provider: &ProviderName) -> Result<Option<Timestamp>, StoreError>;
+}
+
+/// The right to spend refresh tokens, and the writes that it allows.
+///
+/// Lease deadlines are kept in the store's own time. One call is one connection; adapters group concurrent calls into one
+/// statement and one commit.
+#[async_trait]
+pub trait Leases: Send + Sync {
+    /// Takes the lease if the row stands as the job says and nobody holds it.
+    ///
+    /// A lapsed lease is first contested and can be taken by a later call, `takeover_grace` after that.
+    async fn acquire(&self, request: LeaseRequest) -> Result<Leased, StoreError>;
+    /// Writes the result and gives the lease back, in one commit.
+    ///
+    /// Without new tokens: only if version and holder are those of the lease. With new tokens the version alone decides: a
+    /// rotated token is real whoever holds the lease by now, and dropping it could cost the grant.
+    async fn settle(&self, settlement: Settlement) -> Result<Settled, StoreError>;
+}
+
+/// Connections as people and services use them.
+#[async_trait]
+pub trait Connections: Send + Sync {
+    /// Makes connections, in one commit; the answers are in the order of the questions.
+    async fn put(&self, connections: Vec<NewConnection>, if_present: IfPresent) -> Result<Vec<Stored>, StoreError>;
+    /// One connection.
+    async fn find(&self, id: ConnectionId) -> Result<Option<Connection>, StoreError>;
+    /// A page of connections in the order of their ids, from behind `after`.
+    async fn list(
+        &self,
+        filter: &ConnectionFilter,
+        after: Option<ConnectionId>,
+        limit: u32,
+    ) -> Result<Vec<Connection>, StoreError>;
+    /// The stored access token of a refreshable connection, expired or not.
+    async fn access_token(&self, id: ConnectionId) -> Result<Option<AccessToken>, StoreError>;
+    /// Makes a refreshable connection due now. `false`: there is none.
+    async fn make_due(&self, id: ConnectionId, now: Timestamp) -> Result<bool, StoreError>;
+    /// Removes the tokens, version + 1. `false`: there is none, or it was disconnected already.
+    async fn disconnect(&self, id: ConnectionId) -> Result<bool, StoreError>;
+    /// Takes `undecryptable` connections that the present keyring opens back into use, due now. How many.
+    async fn restore_decryptable(&self, now: Timestamp) -> Result<u64, StoreError>;
+    /// The kept attempts of a connection, newest first.
+    async fn attempts(&self, id: ConnectionId, limit: u32) -> Result<Vec<Attempt>, StoreError>;
+    /// Totals; `refreshed` counts those refreshed at or after `since`.
+    async fn stats(&self, now: Timestamp, since: Timestamp) -> Result<Stats, StoreError>;
+}
+
+/// The state of provider apps, shared by the whole cluster.
+#[async_trait]
+pub trait Apps: Send + Sync {
+    /// Every app that was ever held.
+    async fn apps(&self) -> Result<Vec<App>, StoreError>;
+    /// Holds an app. `true`: it was open, or an outage became a fault; exactly one caller is told so, and announces it.
+    async fn hold(&self, provider: &ProviderName, hold: Hold, now: Timestamp) -> Result<bool, StoreError>;
+    /// Opens an app. `true`: it was held; exactly one caller is told so, and announces it.
+    async fn open(&self, provider: &ProviderName, now: Timestamp) -> Result<bool, StoreError>;
+    /// Takes the turn to probe a held app, if it is due; the next turn comes at `next`. At most one caller gets it.
+    async fn claim_probe(&self, provider: &ProviderName, now: Timestamp, next: Timestamp) -> Result<bool, StoreError>;
+}
+
+/// Jobs given up on.
+#[async_trait]
+pub trait FailedJobs: Send + Sync {
+    /// Keeps a failed job; one that is kept already stays as it is.
+    async fn record(&self, job: FailedJob) -> Result<(), StoreError>;
+    /// Open failed jobs, newest first.
+    async fn open_jobs(&self, limit: u32) -> Result<Vec<FailedJob>, StoreError>;
+    /// Removes dealt-with jobs and kept attempts older than this. How many rows.
+    async fn forget_before(&self, before: Timestamp) -> Result<u64, StoreError>;
+}
+
+/// A running process, as it tells the others.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Peer {
+    /// Which.
+    pub process: ProcessId,
+    /// What it runs, such as `worker`.
+    pub role: String,
+    /// Fingerprint of the key that it encrypts with.
+    pub primary_key: String,
+    /// Fingerprints of all keys that it decrypts with.
+    pub keys: Vec<String>,
+    /// The last time it said so, in the store's time.
+    pub seen_at: Timestamp,
+}
+
+/// Who is there and who leads.
+#[async_trait]
+pub trait Offices: Send + Sync {
+    /// Takes or keeps an office, such as `scheduler`, for so long in the store's time. `false`: another process has it.
+    async fn lead(&self, office: &'static str, process: ProcessId, ttl: Duration) -> Result<bool, StoreError>;
+    /// Gives an office back, if this process has it.
+    async fn resign(&self, office: &'static str, process: ProcessId) -> Result<(), StoreError>;
+    /// Tells the others that this process lives; `seen_at` is set by the store.
+    async fn announce(&self, peer: &Peer) -> Result<(), StoreError>;
+    /// Tells the others that this process ends.
+    async fn depart(&self, process: ProcessId) -> Result<(), StoreError>;
+    /// Processes that have announced themselves within this time.
+    async fn peers(&self, within: Duration) -> Result<Vec<Peer>, StoreError>;
+    /// Fingerprints of the keys that stored rows are encrypted with, and how many rows each.
+    async fn keys_in_use(&self) -> Result<Vec<(String, u64)>, StoreError>;
+}
+
+/// Everything that a store does. An adapter implements the parts and gets this for nothing.
+pub trait Store: Schedule + Leases + Connections + Apps + FailedJobs + Offices {}
+
+impl<T: Schedule + Leases + Connections + Apps + FailedJobs + Offices> Store for T {}
+
+// --------------------------------------------------------------------------------------------------------------- queue
+
+/// Why a queue did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum QueueError {
+    /// It cannot be reached, or did not confirm in time: some of the jobs may be in it. Publishing again is harmless.
+    #[error("the queue is unavailable: {0}")]
+    Unavailable(String),
+    /// It takes no more for now.
+    #[error("the queue is full")]
+    Full,
+    /// It refused, and would again.
+    #[error("the queue refused: {0}")]
+    Refused(String),
+}
+
+/// What becomes of a delivery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// It is dealt with, or the row says that there is nothing to deal with.
+    Done,
+    /// This process could not deal with it, and another may: it goes back to the queue. Never a retry: those live in the row.
+    PutBack,
+}
+
+/// Does one job. Called concurrently.
+#[async_trait]
+pub trait JobHandler: Send + Sync + 'static {
+    /// Does the job and says what becomes of its delivery.
+    async fn handle(&self, job: Job) -> Fate;
+}
+
+/// Carries jobs from those who find work to those who do it. May lose, repeat and reorder.
+#[async_trait]
+pub trait JobQueue: Send + Sync {
+    /// Returns when the queue has taken all of them.
+    async fn publish(&self, jobs: Vec<Job>) -> Result<(), QueueError>;
+    /// Hands jobs of one kind to the handler, up to `concurrency` at a time, until `stop`; then finishes those in hand and
+    /// returns. Survives the loss of its connection. An error means that it cannot go on.
+    async fn work(
+        &self,
+        kind: JobKind,
+        concurrency: u32,
+        handler: Arc<dyn JobHandler>,
+        stop: CancellationToken,
+    ) -> Result<(), QueueError>;
+    /// Jobs waiting, those in hand apart.
+    async fn depth(&self, kind: JobKind) -> Result<u64, QueueError>;
+    /// Moves every message that could not be read, whole, into failed jobs, until `stop`.
+    async fn drain_dead_letters(&self, into: Arc<dyn FailedJobs>, stop: CancellationToken) -> Result<(), QueueError>;
+}
+
+// -------------------------------------------------------------------------------------------------------------- events
+
+/// What a subscriber hears.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Heard {
+    /// Something happened.
+    Event(Event),
+    /// Events may have been missed: whoever waits should look at the rows.
+    Gap,
+}
+
+/// Tells every instance what happened. May lose; a [`Heard::Gap`] says so where it is known.
+#[async_trait]
+pub trait EventBus: Send + Sync {
+    /// Sends, or gives up: an event is a hint, so its loss is nobody's failure.
+    async fn publish(&self, events: Vec<Event>);
+    /// Everything from now on, until dropped.
+    async fn subscribe(&self) -> BoxStream<'static, Heard>;
+}
+
+// ------------------------------------------------------------------------------------------------------------ provider
+
+/// One provider app's token endpoint.
+#[async_trait]
+pub trait Provider: Send + Sync {
+    /// How this provider treats tokens.
+    fn policy(&self) -> &ProviderPolicy;
+    /// Waits, no longer than `patience`, for the app's rate limit to let one call through. `Err` is how long it would take.
+    async fn admit(&self, patience: Duration) -> Result<(), Duration>;
+    /// Makes one call and says what its answer means. Never fails: no answer is a verdict too.
+    async fn refresh(&self, call: RefreshCall<'_>) -> Answer;
+}

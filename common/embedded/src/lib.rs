@@ -1,0 +1,1 @@
+//! The embedded shape: SQLite and apalis behind the ports.

@@ -1,0 +1,1 @@
+//! OAuth 2 token endpoints: descriptors, wire, verdicts.

@@ -1,0 +1,1 @@
+//! A simulated Amazon with scripted faults.

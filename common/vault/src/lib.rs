@@ -1,0 +1,1 @@
+//! The Fernet keyring, envelopes bound to their place, and ciphertexts.

@@ -1,0 +1,3 @@
+//! Evergrant keeps OAuth grants alive.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! One job, one lease, one attempt, one verdict, one write.

@@ -1,0 +1,3 @@
+//! Build, test and demo tasks.
+
+fn main() {}
