@@ -132,8 +132,9 @@ pub struct LeaseRequest {
     pub connection: ConnectionId,
     /// The version that the job was made for; a newer one in the store means that the work is done.
     pub version: Version,
-    /// For a due job: the `refresh_at` that the scheduler saw; a later one in the store means that the row was dealt with since.
-    pub not_moved_since: Option<Timestamp>,
+    /// The `refresh_at` that the publisher saw. Any other one in the store, earlier or later, means that the row was dealt
+    /// with since: `MovedOn`. A fence that needs no two clocks to agree. `None` does not ask.
+    pub seen_refresh_at: Option<Timestamp>,
     /// Who asks.
     pub owner: ProcessId,
     /// How long the lease is good for.

@@ -39,15 +39,17 @@ pub enum Payload {
         connection: ConnectionId,
         /// Its version when the scheduler looked.
         version: Version,
-        /// Its `refresh_at` when the scheduler looked: a row that was moved out since is left alone, whatever any clock says.
+        /// Its `refresh_at` when the scheduler looked: a row that was moved since is left alone, whatever any clock says.
         refresh_at: Timestamp,
     },
-    /// Refresh, unless a version newer than the observed one is stored.
+    /// Refresh, unless a version newer than the observed one is stored, or somebody else's attempt has moved the row.
     ForceRefresh {
         /// The connection to refresh.
         connection: ConnectionId,
         /// The version that the caller saw fail.
         observed_version: Version,
+        /// The row's `refresh_at` when the caller asked: of many who ask at once, one attempt answers all, even if it fails.
+        refresh_at: Timestamp,
         /// Why.
         reason: ForceReason,
         /// Nobody waits any more after this: the job is dropped.
@@ -68,6 +70,13 @@ impl Payload {
     pub const fn connection(&self) -> ConnectionId {
         match self {
             Self::RefreshDue { connection, .. } | Self::ForceRefresh { connection, .. } => *connection,
+        }
+    }
+
+    /// The row's `refresh_at` when the job was made.
+    pub const fn refresh_at(&self) -> Timestamp {
+        match self {
+            Self::RefreshDue { refresh_at, .. } | Self::ForceRefresh { refresh_at, .. } => *refresh_at,
         }
     }
 
@@ -168,7 +177,7 @@ mod tests {
     #[test]
     fn the_format_is_pinned() {
         let text = r#"{"v":1,"id":"0197b0a0-0000-7000-8000-000000000001","kind":"force_refresh",
-            "connection":"0197b0a0-0000-7000-8000-000000000002","observed_version":3,"reason":"unauthorized",
+            "connection":"0197b0a0-0000-7000-8000-000000000002","observed_version":3,"refresh_at":"2027-01-15T07:59:00Z","reason":"unauthorized",
             "deadline":"2027-01-15T08:00:00.123Z"}"#;
         let job = Job::decode(text.as_bytes()).unwrap();
         assert_eq!(job.payload.kind(), JobKind::ForceRefresh);
