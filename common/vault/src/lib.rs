@@ -1,1 +1,11 @@
-//! The Fernet keyring, envelopes bound to their place, and ciphertexts.
+#![doc = include_str!("../README.md")]
+
+mod ciphertext;
+mod envelope;
+mod key;
+mod keyring;
+
+pub use ciphertext::Ciphertext;
+pub use envelope::{Field, Place};
+pub use key::Fingerprint;
+pub use keyring::{KeyError, Keyring, OpenError};
