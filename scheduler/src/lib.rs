@@ -1,1 +1,11 @@
-//! Finds what is due and publishes RefreshDue.
+#![doc = include_str!("../README.md")]
+
+mod leader;
+mod ledger;
+mod look;
+mod pace;
+mod service;
+mod settings;
+
+pub use service::Scheduler;
+pub use settings::SchedulerSettings;

@@ -1,1 +1,16 @@
-//! One job, one lease, one attempt, one verdict, one write.
+#![doc = include_str!("../README.md")]
+
+mod breaker;
+mod decide;
+mod findings;
+mod gate;
+mod handler;
+mod refresh;
+mod service;
+mod settings;
+mod writer;
+
+pub use gate::Gate;
+pub use handler::RefreshHandler;
+pub use service::Workers;
+pub use settings::{SettingsError, WorkerSettings};

@@ -17,8 +17,8 @@ use tokio_util::sync::CancellationToken;
 use crate::Timestamp;
 use crate::app::{App, Hold};
 use crate::connection::{
-    AccessToken, Connection, ConnectionFilter, Due, IfPresent, LeaseRequest, Leased, NewConnection, Settled, Settlement,
-    Stats, Stored,
+    AccessToken, Connection, ConnectionFilter, Due, IfPresent, LeaseRequest, Leased, NewConnection, Settled,
+    Settlement, Stats, Stored,
 };
 use crate::event::Event;
 use crate::failed_job::FailedJob;
@@ -191,6 +191,17 @@ pub trait Offices: Send + Sync {
     async fn peers(&self, within: Duration) -> Result<Vec<Peer>, StoreError>;
     /// Fingerprints of the keys that stored rows are encrypted with, and how many rows each.
     async fn keys_in_use(&self) -> Result<Vec<(String, u64)>, StoreError>;
+}
+
+/// Where settlements wait that a process could not store before it had to end. Encrypted, on a disk of its own.
+#[async_trait]
+pub trait Spool: Send + Sync {
+    /// Keeps a settlement until [`Spool::forget`].
+    async fn keep(&self, settlement: &Settlement) -> Result<(), StoreError>;
+    /// Every kept settlement that can be read, with the name to forget it by.
+    async fn kept(&self) -> Result<Vec<(String, Settlement)>, StoreError>;
+    /// Removes one that is stored, or that the row has moved past.
+    async fn forget(&self, name: &str) -> Result<(), StoreError>;
 }
 
 /// Everything that a store does. An adapter implements the parts and gets this for nothing.

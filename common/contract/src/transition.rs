@@ -196,9 +196,13 @@ mod tests {
 
     #[test]
     fn success_heals_everything_refreshable() {
-        let finding = Finding::Refreshed { expires_at: after(now(), Duration::from_secs(3600)), lifetime: Duration::from_secs(3600) };
+        let finding = Finding::Refreshed {
+            expires_at: after(now(), Duration::from_secs(3600)),
+            lifetime: Duration::from_secs(3600),
+        };
         for state in [State::Active, State::Failing, State::Suspect] {
-            let change = transition(Standing { state, failures: 9, suspicions: 2 }, finding, &rules(IN_JOB), now(), 0.0);
+            let change =
+                transition(Standing { state, failures: 9, suspicions: 2 }, finding, &rules(IN_JOB), now(), 0.0);
             assert_eq!(change.standing, Standing::ACTIVE);
             assert_eq!(change.refresh_at, Some(after(now(), Duration::from_secs(2700))));
         }
@@ -206,9 +210,11 @@ mod tests {
 
     #[test]
     fn one_unconfirmed_invalid_grant_ends_nothing() {
-        let change = transition(Standing::ACTIVE, Finding::GrantInvalid { confirmed: false }, &rules(IN_JOB), now(), 0.0);
+        let change =
+            transition(Standing::ACTIVE, Finding::GrantInvalid { confirmed: false }, &rules(IN_JOB), now(), 0.0);
         assert_eq!(change.standing.state, State::Suspect);
-        let change = transition(Standing::ACTIVE, Finding::GrantInvalid { confirmed: true }, &rules(IN_JOB), now(), 0.0);
+        let change =
+            transition(Standing::ACTIVE, Finding::GrantInvalid { confirmed: true }, &rules(IN_JOB), now(), 0.0);
         assert_eq!((change.standing.state, change.refresh_at), (State::NeedsReauth, None));
     }
 

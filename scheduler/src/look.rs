@@ -1,0 +1,152 @@
+//! One look at one provider app's due rows.
+
+use std::time::Duration;
+
+use evergrant_contract::app::{App, AppState};
+use evergrant_contract::connection::Due;
+use evergrant_contract::ids::ProviderName;
+use evergrant_contract::job::{Job, JobKind, Payload};
+use evergrant_contract::ports::{Clock, JobQueue, QueueError, Schedule, StoreError};
+use evergrant_contract::timing::until;
+
+use crate::ledger::Ledger;
+use crate::pace::{Pace, ramp};
+use crate::settings::SchedulerSettings;
+
+/// Due rows that a held app is probed with: more than one, since the first may be leased by a process that has died.
+const PROBES: u32 = 3;
+/// Probes are published again when nobody has taken a turn for so long.
+const PROBE_AGAIN_AFTER: Duration = Duration::from_secs(2);
+
+/// Why a look could not be finished. What was published is published.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum LookError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Queue(#[from] QueueError),
+}
+
+/// What a look did.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Looked {
+    /// Jobs published.
+    pub(crate) published: u32,
+    /// More is due than could be published now.
+    pub(crate) more: bool,
+}
+
+/// What a look needs.
+pub(crate) struct Ports<'a> {
+    pub(crate) schedule: &'a dyn Schedule,
+    pub(crate) queue: &'a dyn JobQueue,
+    pub(crate) clock: &'a dyn Clock,
+    pub(crate) settings: &'a SchedulerSettings,
+}
+
+/// What is remembered of one provider app between looks.
+pub(crate) struct Outlook {
+    provider: ProviderName,
+    ledger: Ledger,
+    pace: Pace,
+    probed_at: Option<Duration>,
+}
+
+impl Outlook {
+    pub(crate) fn new(provider: ProviderName, settings: &SchedulerSettings, now: Duration) -> Self {
+        Self { provider, ledger: Ledger::default(), pace: Pace::new(settings.publish_rate, now), probed_at: None }
+    }
+
+    pub(crate) const fn provider(&self) -> &ProviderName {
+        &self.provider
+    }
+
+    /// Forgets what was published: the queue may have lost it.
+    pub(crate) fn forget(&mut self) {
+        self.ledger.clear();
+    }
+
+    /// Publishes what is due, as far as the app, the pace and the queue allow.
+    pub(crate) async fn look(&mut self, ports: &Ports<'_>, app: Option<&App>) -> Result<Looked, LookError> {
+        match app {
+            Some(app) if app.state != AppState::Open => self.probe(ports, app).await,
+            _ => {
+                let full = ports.settings.publish_rate;
+                let open_for = app.map(|app| until(app.since, ports.clock.now()));
+                self.publish_due(ports, open_for.map_or(full, |open_for| ramp(full, open_for))).await
+            }
+        }
+    }
+
+    async fn publish_due(&mut self, ports: &Ports<'_>, rate: u32) -> Result<Looked, LookError> {
+        let now = ports.clock.monotonic();
+        let mut allowance = self.pace.allowance(now, rate).min(room_in_queue(ports).await?);
+        let mut look = self.ledger.rebuild(now, ports.settings.republish_after);
+        let mut looked = Looked::default();
+        let mut read_to = None;
+        let result = loop {
+            let page = match page_behind(ports, &self.provider, read_to).await {
+                Ok(page) => page,
+                Err(error) => break Err(error.into()),
+            };
+            let is_last = page.len() < ports.settings.page_size as usize;
+            let (jobs, rest): (Vec<Due>, Vec<Due>) = {
+                let mut fresh: Vec<Due> = page.iter().filter(|due| !look.is_on_its_way(due)).copied().collect();
+                let rest = fresh.split_off(fresh.len().min(allowance as usize));
+                (fresh, rest)
+            };
+            if let Err(error) = publish(ports.queue, &jobs).await {
+                break Err(error.into());
+            }
+            jobs.iter().for_each(|due| look.published(due));
+            let published = u32::try_from(jobs.len()).unwrap_or(u32::MAX);
+            looked.published += published;
+            allowance -= published;
+            looked.more = !rest.is_empty();
+            read_to = if looked.more { jobs.last().copied().or(read_to) } else { page.last().copied() };
+            if is_last || looked.more {
+                break Ok(());
+            }
+        };
+        // Only a look that reached the end has met every row that is still due.
+        let reached_end = result.is_ok() && !looked.more;
+        if reached_end || read_to.is_some() {
+            look.finish(if reached_end { None } else { read_to });
+        }
+        self.pace.spend(looked.published);
+        result.map(|()| looked)
+    }
+
+    async fn probe(&mut self, ports: &Ports<'_>, app: &App) -> Result<Looked, LookError> {
+        let now = ports.clock.monotonic();
+        let is_turn = app.probe_at.is_none_or(|at| at <= ports.clock.now());
+        let was_just_published = self.probed_at.is_some_and(|at| now < at + PROBE_AGAIN_AFTER);
+        if !is_turn || was_just_published {
+            return Ok(Looked::default());
+        }
+        let due = ports.schedule.due(&self.provider, ports.clock.now(), None, PROBES).await?;
+        publish(ports.queue, &due).await?;
+        self.probed_at = Some(now);
+        Ok(Looked { published: u32::try_from(due.len()).unwrap_or(u32::MAX), more: false })
+    }
+}
+
+async fn page_behind(ports: &Ports<'_>, provider: &ProviderName, after: Option<Due>) -> Result<Vec<Due>, StoreError> {
+    ports.schedule.due(provider, ports.clock.now(), after, ports.settings.page_size).await
+}
+
+async fn room_in_queue(ports: &Ports<'_>) -> Result<u32, QueueError> {
+    let waiting = ports.queue.depth(JobKind::RefreshDue).await?;
+    Ok(u32::try_from(ports.settings.queue_high_water.saturating_sub(waiting)).unwrap_or(u32::MAX))
+}
+
+async fn publish(queue: &dyn JobQueue, due: &[Due]) -> Result<(), QueueError> {
+    if due.is_empty() {
+        return Ok(());
+    }
+    let job = |due: &Due| {
+        let Due { connection, version, refresh_at } = *due;
+        Job::new(Payload::RefreshDue { connection, version, refresh_at })
+    };
+    queue.publish(due.iter().map(job).collect()).await
+}

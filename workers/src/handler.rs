@@ -1,0 +1,226 @@
+//! A job, from its delivery to its fate.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use evergrant_contract::connection::{Grant, Lease, LeaseRequest, Leased, Settled, Settlement};
+use evergrant_contract::event::{Event, Outcome};
+use evergrant_contract::ids::{ProcessId, ProviderName, UserId, Version};
+use evergrant_contract::job::{Job, JobKind, Payload};
+use evergrant_contract::ports::{Chance, Clock, EventBus, Fate, JobHandler, Provider, Store, StoreError};
+use evergrant_contract::state::{Reason, State};
+use evergrant_contract::timing::after;
+use evergrant_contract::transition::{Finding, Standing, transition};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{Instrument, debug, error, info, info_span, warn};
+
+use crate::findings;
+use crate::gate::{Gate, Passage};
+use crate::refresh::Refresh;
+use crate::settings::WorkerSettings;
+use crate::writer::{Writer, Written, store_pauses};
+
+/// A connection whose provider app this process is not configured for is looked at again after this.
+const UNKNOWN_PROVIDER_PAUSE: Duration = Duration::from_secs(300);
+
+/// What every job needs.
+pub(crate) struct Context {
+    pub(crate) process: ProcessId,
+    pub(crate) settings: WorkerSettings,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) events: Arc<dyn EventBus>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) chance: Arc<dyn Chance>,
+    pub(crate) providers: HashMap<ProviderName, Arc<dyn Provider>>,
+    pub(crate) gate: Gate,
+    pub(crate) writer: Writer,
+    pub(crate) tasks: TaskTracker,
+    /// No new work.
+    pub(crate) stop: CancellationToken,
+}
+
+/// Does refresh jobs of both kinds.
+#[derive(Clone)]
+pub struct RefreshHandler(pub(crate) Arc<Context>);
+
+#[async_trait]
+impl JobHandler for RefreshHandler {
+    /// Does the job as a task of its own: whoever waits for the delivery may go away, the refresh does not.
+    async fn handle(&self, job: Job) -> Fate {
+        let context = Arc::clone(&self.0);
+        let span = info_span!(
+            "job.run", job.id = %job.id, job.kind = %job.payload.kind(), connection = %job.payload.connection()
+        );
+        let task = self.0.tasks.spawn(async move { context.run(job).await }.instrument(span));
+        // A panic has been reported by its own hook; the lease lapses and the row is found again.
+        task.await.unwrap_or(Fate::Done)
+    }
+}
+
+impl Context {
+    async fn run(&self, job: Job) -> Fate {
+        if let Payload::ForceRefresh { deadline, .. } = job.payload
+            && deadline <= self.clock.now()
+        {
+            debug!("Nobody waits for this job any more");
+            return Fate::Done;
+        }
+        let lease_ends = self.settings.lease_ends(self.clock.as_ref());
+        let leased = match self.acquire(&job).await {
+            Ok(Some(leased)) => leased,
+            Ok(None) => return Fate::PutBack,
+            Err(error) => {
+                error!(%error, "A connection cannot be leased; it is tried again when the scheduler looks next");
+                return Fate::Done;
+            }
+        };
+        match leased {
+            Leased::Held(grant) => self.refresh(&job, &grant, lease_ends).await,
+            Leased::Unspendable { lease, user, provider, standing, reason } => {
+                self.give_up(lease, &user, &provider, standing, reason).await;
+            }
+            Leased::MovedOn { .. } | Leased::NotRefreshable { .. } => self.tell_how_it_stands(&job).await,
+            Leased::Busy => {
+                metrics::counter!("evergrant_leases_busy_total").increment(1);
+                debug!("Another worker has the lease");
+            }
+        }
+        Fate::Done
+    }
+
+    /// Asks for the lease until the store answers; `None` at shutdown.
+    async fn acquire(&self, job: &Job) -> Result<Option<Leased>, StoreError> {
+        let request = LeaseRequest {
+            connection: job.payload.connection(),
+            version: job.payload.version(),
+            seen_refresh_at: Some(job.payload.refresh_at()),
+            owner: self.process,
+            ttl: self.settings.lease,
+            takeover_grace: self.settings.takeover_grace,
+        };
+        for pause in store_pauses() {
+            match self.store.acquire(request).await {
+                Ok(leased) => return Ok(Some(leased)),
+                Err(error) if error.is_transient() => debug!(%error, "The store is away; the job waits for it"),
+                Err(error) => return Err(error),
+            }
+            tokio::select! {
+                () = self.stop.cancelled() => break,
+                () = self.clock.sleep(pause) => {}
+            }
+        }
+        Ok(None)
+    }
+
+    async fn refresh(&self, job: &Job, grant: &Grant, lease_ends: Duration) {
+        let Some(provider) = self.providers.get(&grant.provider) else {
+            return self.put_off_unknown_provider(grant).await;
+        };
+        let is_probe = match self.gate.pass(&grant.provider).await {
+            Ok(Passage::Open) => false,
+            Ok(Passage::Probe) => true,
+            Ok(Passage::Held(until)) => return self.give_back(grant.lease, Some(until)).await,
+            Err(error) => {
+                warn!(%error, "The state of the provider app cannot be read; the job is left for later");
+                return self.give_back(grant.lease, None).await;
+            }
+        };
+        // A call may start only if it and its write fit into the lease, whatever the store took to grant it.
+        let room = provider.policy().call_timeout + self.settings.commit_budget + self.settings.admit_patience;
+        if self.clock.monotonic() + room > lease_ends {
+            warn!("The lease took too long to get; the job is left for later");
+            return self.give_back(grant.lease, None).await;
+        }
+        self.say_that_it_refreshes(job, grant);
+        let refresh = Refresh { context: self, provider: provider.as_ref(), grant, job, lease_ends, is_probe };
+        self.write(refresh.run().await).await;
+    }
+
+    fn say_that_it_refreshes(&self, job: &Job, grant: &Grant) {
+        let left = grant.expires_at.map(|at| (at - self.clock.now()).num_seconds());
+        if let Some(left) = left
+            && job.payload.kind() == JobKind::RefreshDue
+        {
+            #[expect(clippy::cast_precision_loss, reason = "seconds of a token's life fit a float exactly")]
+            metrics::histogram!("evergrant_seconds_left_at_refresh").record(left as f64);
+        }
+        info!(
+            user = %grant.user, provider = %grant.provider, version = %grant.lease.version,
+            "Token for user {} expires in {} seconds, refreshing...", grant.user, left.unwrap_or(0)
+        );
+    }
+
+    async fn give_up(&self, lease: Lease, user: &UserId, provider: &ProviderName, standing: Standing, reason: Reason) {
+        let (finding, why) = match reason {
+            Reason::Undecryptable => (
+                Finding::Undecryptable,
+                "the stored tokens cannot be opened with the present keys: give the key that wrote them back in FERNET_KEY",
+            ),
+            _ => (Finding::NoRefreshToken, "there is no refresh token: the user has to connect again"),
+        };
+        error!(%user, %provider, %reason, error = why, "Failed to refresh token for user {user}");
+        let Some(policy) = self.providers.get(provider).map(|provider| provider.policy()) else {
+            return self.give_back(lease, None).await;
+        };
+        let now = self.clock.now();
+        let change = transition(standing, finding, &self.settings.rules(policy), now, 0.0);
+        self.write(findings::settlement(lease, change, None, Vec::new(), Some(why.to_owned()), now)).await;
+    }
+
+    async fn put_off_unknown_provider(&self, grant: &Grant) {
+        let why = format!("provider app {} is not configured in this process", grant.provider);
+        error!(user = %grant.user, provider = %grant.provider, error = why, "Failed to refresh token for user {}", grant.user);
+        let now = self.clock.now();
+        let mut settlement = findings::release(grant.lease, Vec::new(), now);
+        settlement.change = Some(evergrant_contract::transition::Change {
+            standing: grant.standing,
+            reason: (grant.standing.state != State::Active).then_some(Reason::AttemptsExhausted),
+            refresh_at: Some(after(now, UNKNOWN_PROVIDER_PAUSE)),
+            gives_up: false,
+        });
+        settlement.last_error = Some(why);
+        self.write(settlement).await;
+    }
+
+    async fn give_back(&self, lease: Lease, retry_at: Option<evergrant_contract::Timestamp>) {
+        self.write(findings::release(lease, Vec::new(), self.clock.now())).await;
+        let Lease { connection, version, .. } = lease;
+        let event = Event::Connection { connection, version, outcome: Outcome::Unavailable, reason: None, retry_at };
+        self.events.publish(vec![event]).await;
+    }
+
+    async fn write(&self, settlement: Settlement) {
+        let lease = settlement.lease;
+        let told = settlement.change.is_some();
+        let event_for = |version: Version| findings::event(&settlement, version);
+        match self.writer.write(settlement.clone()).await {
+            Written::Stored(Settled::Written(version)) if told => self.events.publish(vec![event_for(version)]).await,
+            Written::Stored(Settled::Written(_)) | Written::PutOff => {}
+            Written::Stored(Settled::Lost) => {
+                metrics::counter!("evergrant_races_lost_total").increment(1);
+                info!(connection = %lease.connection, version = %lease.version, "The row has moved on: this result judges nobody");
+            }
+        }
+    }
+
+    /// Tells a forced caller how the row stands, since there was nothing to do.
+    async fn tell_how_it_stands(&self, job: &Job) {
+        if job.payload.kind() != JobKind::ForceRefresh {
+            return debug!("The row has moved on since the job was made");
+        }
+        let Ok(Some(row)) = self.store.find(job.payload.connection()).await else { return };
+        let outcome = match row.state {
+            State::Disconnected => Outcome::Disconnected,
+            State::NeedsReauth => Outcome::NeedsReauth,
+            _ if row.version > job.payload.version() => Outcome::Refreshed,
+            _ => Outcome::Unavailable,
+        };
+        let retry_at = row.refresh_at.filter(|_| outcome == Outcome::Unavailable);
+        let event =
+            Event::Connection { connection: row.id, version: row.version, outcome, reason: row.reason, retry_at };
+        self.events.publish(vec![event]).await;
+    }
+}
