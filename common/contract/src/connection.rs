@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::Timestamp;
 use crate::failed_job::FailedJob;
@@ -115,7 +115,7 @@ pub struct Due {
 }
 
 /// The right to spend a connection's refresh token: one holder in the whole cluster.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lease {
     /// Of which connection.
     pub connection: ConnectionId,

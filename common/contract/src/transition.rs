@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::Timestamp;
 use crate::state::{Reason, State};
 use crate::timing::{BackOff, Margin, after, to_millis};
 use crate::verdict::Confirmation;
 
 /// What the rules of a transition need to know of the connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Standing {
     /// Its state.
     pub state: State,
@@ -67,7 +69,7 @@ pub struct Rules {
 }
 
 /// What is to be written of a connection, tokens apart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Change {
     /// Its state from now on.
     pub standing: Standing,
