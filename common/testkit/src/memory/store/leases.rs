@@ -1,0 +1,126 @@
+//! The right to spend refresh tokens, and the writes that it allows.
+
+use async_trait::async_trait;
+use evergrant_contract::Timestamp;
+use evergrant_contract::connection::{Grant, Lease, LeaseRequest, Leased, Settled, Settlement};
+use evergrant_contract::ids::ProcessId;
+use evergrant_contract::ports::{Leases, StoreError};
+use evergrant_contract::state::Reason;
+use evergrant_contract::timing::after;
+
+use super::MemoryStore;
+use super::rows::{Holder, Row, Tables, present};
+
+#[async_trait]
+impl Leases for MemoryStore {
+    async fn acquire(&self, request: LeaseRequest) -> Result<Leased, StoreError> {
+        let mut tables = self.tables()?;
+        Ok(match tables.connections.get_mut(&request.connection) {
+            Some(row) => acquire(row, request, self.time()),
+            None => Leased::NotRefreshable { state: None },
+        })
+    }
+
+    async fn settle(&self, settlement: Settlement) -> Result<Settled, StoreError> {
+        let mut tables = self.tables()?;
+        let settled = settle(&mut tables, settlement.clone());
+        tables.settlements.push((settlement, settled));
+        Ok(settled)
+    }
+}
+
+/// What stands in the way of a lease.
+enum Obstacle {
+    /// Nothing; a former holder that never reported, if there was one.
+    None(Option<ProcessId>),
+    /// Its holder, or the contest about it.
+    Holder,
+}
+
+fn acquire(row: &mut Row, request: LeaseRequest, time: Timestamp) -> Leased {
+    if !row.is_refreshable() {
+        return Leased::NotRefreshable { state: Some(row.standing.state) };
+    }
+    let moved = request.seen_refresh_at.is_some_and(|seen| row.refresh_at != Some(seen));
+    if row.version != request.version || moved {
+        return Leased::MovedOn { version: row.version };
+    }
+    let Obstacle::None(taken_over_from) = obstacle(row, request, time) else { return Leased::Busy };
+    row.lease = Some(Holder { process: request.owner, until: after(time, request.ttl) });
+    row.contested_at = None;
+    let lease = Lease { connection: row.id, version: row.version, owner: request.owner };
+    let reason = if row.readable { Reason::NoRefreshToken } else { Reason::Undecryptable };
+    match row.refresh_token.clone().filter(|_| row.readable) {
+        Some(refresh_token) => Leased::Held(Box::new(Grant {
+            lease,
+            user: row.user.clone(),
+            provider: row.provider.clone(),
+            standing: row.standing,
+            refresh_token,
+            expires_at: row.expires_at,
+            scopes: row.scopes.clone(),
+            taken_over_from,
+        })),
+        None => Leased::Unspendable {
+            lease,
+            user: row.user.clone(),
+            provider: row.provider.clone(),
+            standing: row.standing,
+            reason,
+        },
+    }
+}
+
+fn obstacle(row: &mut Row, request: LeaseRequest, time: Timestamp) -> Obstacle {
+    match (row.lease, row.contested_at) {
+        (None, _) => Obstacle::None(None),
+        (Some(holder), _) if holder.until > time => Obstacle::Holder,
+        (Some(holder), Some(since)) if after(since, request.takeover_grace) <= time => {
+            Obstacle::None(Some(holder.process))
+        }
+        (Some(_), contested_at) => {
+            row.contested_at = contested_at.or(Some(time));
+            Obstacle::Holder
+        }
+    }
+}
+
+fn settle(tables: &mut Tables, settlement: Settlement) -> Settled {
+    let lease = settlement.lease;
+    let Some(row) = tables.connections.get_mut(&lease.connection) else { return Settled::Lost };
+    let holds = row.lease.is_some_and(|holder| holder.process == lease.owner);
+    if row.version != lease.version || !(holds || settlement.tokens.is_some()) {
+        return Settled::Lost;
+    }
+    write(row, &settlement);
+    if let Some(job) = settlement.failed_job {
+        tables.failed_jobs.entry(job.id).or_insert(job);
+    }
+    Settled::Written(row.version)
+}
+
+fn write(row: &mut Row, settlement: &Settlement) {
+    row.give_lease_back();
+    row.attempts.extend(settlement.attempts.iter().cloned());
+    if let Some(change) = settlement.change {
+        row.standing = change.standing;
+        row.reason = change.reason;
+        row.refresh_at = change.refresh_at;
+        row.last_error.clone_from(&settlement.last_error);
+    }
+    if let Some(answer) = &settlement.unread_answer {
+        row.unread_answer = Some(answer.clone());
+    }
+    if let Some((tokens, sent_at)) = &settlement.tokens {
+        row.version = row.version.next();
+        row.access_token = Some(tokens.access_token.clone());
+        row.refresh_token = present(tokens.refresh_token.clone()).or(row.refresh_token.take());
+        row.expires_at = Some(after(*sent_at, tokens.lifetime));
+        row.refresh_expires_at = tokens.refresh_expires_at.or(row.refresh_expires_at);
+        row.refreshed_at = Some(settlement.decided_at);
+        row.unread_answer = None;
+        if let Some(scopes) = &tokens.scopes {
+            row.scopes.clone_from(scopes);
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! What the memory store keeps.
+
+use std::collections::BTreeMap;
+
+use evergrant_contract::Timestamp;
+use evergrant_contract::app::App;
+use evergrant_contract::connection::{AccessToken, Connection, NewConnection, Settled, Settlement};
+use evergrant_contract::failed_job::FailedJob;
+use evergrant_contract::ids::{ConnectionId, JobId, ProcessId, ProviderName, UserId, Version};
+use evergrant_contract::ports::Peer;
+use evergrant_contract::secret::Secret;
+use evergrant_contract::state::{Reason, State};
+use evergrant_contract::transition::Standing;
+use evergrant_contract::verdict::Attempt;
+
+use super::MEMORY_KEY;
+
+#[derive(Default)]
+pub(super) struct Tables {
+    pub(super) connections: BTreeMap<ConnectionId, Row>,
+    pub(super) apps: BTreeMap<ProviderName, App>,
+    pub(super) failed_jobs: BTreeMap<JobId, FailedJob>,
+    pub(super) offices: BTreeMap<&'static str, Holder>,
+    pub(super) peers: BTreeMap<ProcessId, Peer>,
+    pub(super) settlements: Vec<(Settlement, Settled)>,
+    pub(super) down: bool,
+    pub(super) failing_calls: u32,
+}
+
+/// Who holds a lease or an office, and until when in the store's time.
+#[derive(Clone, Copy)]
+pub(super) struct Holder {
+    pub(super) process: ProcessId,
+    pub(super) until: Timestamp,
+}
+
+/// One connection, everything in one place.
+pub(super) struct Row {
+    pub(super) id: ConnectionId,
+    pub(super) user: UserId,
+    pub(super) provider: ProviderName,
+    pub(super) account: String,
+    pub(super) label: String,
+    pub(super) scopes: String,
+    pub(super) standing: Standing,
+    pub(super) reason: Option<Reason>,
+    pub(super) version: Version,
+    pub(super) refresh_at: Option<Timestamp>,
+    pub(super) lease: Option<Holder>,
+    /// When somebody first found the lease lapsed.
+    pub(super) contested_at: Option<Timestamp>,
+    pub(super) access_token: Option<Secret>,
+    pub(super) refresh_token: Option<Secret>,
+    /// Whether the keyring opens the tokens.
+    pub(super) readable: bool,
+    pub(super) expires_at: Option<Timestamp>,
+    pub(super) refreshed_at: Option<Timestamp>,
+    pub(super) consent_at: Option<Timestamp>,
+    pub(super) refresh_expires_at: Option<Timestamp>,
+    pub(super) last_error: Option<String>,
+    pub(super) unread_answer: Option<Secret>,
+    pub(super) attempts: Vec<Attempt>,
+    pub(super) created_at: Timestamp,
+}
+
+impl Row {
+    pub(super) fn new(new: NewConnection, created_at: Timestamp) -> Self {
+        let mut row = Self {
+            id: ConnectionId::generate(),
+            user: new.user.clone(),
+            provider: new.provider.clone(),
+            account: new.account.clone(),
+            label: String::new(),
+            scopes: String::new(),
+            standing: Standing::ACTIVE,
+            reason: None,
+            version: Version::FIRST,
+            refresh_at: None,
+            lease: None,
+            contested_at: None,
+            access_token: None,
+            refresh_token: None,
+            readable: true,
+            expires_at: None,
+            refreshed_at: None,
+            consent_at: None,
+            refresh_expires_at: None,
+            last_error: None,
+            unread_answer: None,
+            attempts: Vec::new(),
+            created_at,
+        };
+        row.consent(new);
+        row
+    }
+
+    /// Starts over with what a consent brought. Whoever holds the lease holds it for tokens that are gone.
+    pub(super) fn consent(&mut self, new: NewConnection) {
+        self.label = new.label;
+        self.scopes = new.scopes;
+        self.access_token = present(new.access_token);
+        self.refresh_token = present(new.refresh_token);
+        self.readable = true;
+        self.expires_at = new.expires_at;
+        self.consent_at = new.consent_at;
+        self.refresh_expires_at = new.refresh_expires_at;
+        self.last_error = None;
+        self.unread_answer = None;
+        self.give_lease_back();
+        if self.refresh_token.is_some() {
+            (self.standing, self.reason, self.refresh_at) = (Standing::ACTIVE, None, Some(new.refresh_at));
+        } else {
+            self.end(State::NeedsReauth, Reason::NoRefreshToken);
+        }
+    }
+
+    pub(super) fn end(&mut self, state: State, reason: Reason) {
+        self.standing = Standing { state, failures: 0, suspicions: 0 };
+        self.reason = Some(reason);
+        self.refresh_at = None;
+    }
+
+    pub(super) fn give_lease_back(&mut self) {
+        self.lease = None;
+        self.contested_at = None;
+    }
+
+    pub(super) const fn is_refreshable(&self) -> bool {
+        self.standing.state.is_refreshable()
+    }
+
+    pub(super) fn is_due(&self, now: Timestamp) -> bool {
+        self.refresh_at.is_some_and(|at| at <= now)
+    }
+
+    /// An unknown end counts as past.
+    pub(super) fn is_expired(&self, now: Timestamp) -> bool {
+        self.expires_at.is_none_or(|at| at <= now)
+    }
+
+    pub(super) const fn has_tokens(&self) -> bool {
+        self.access_token.is_some() || self.refresh_token.is_some()
+    }
+
+    pub(super) fn usable_access_token(&self) -> Option<AccessToken> {
+        let token = self.access_token.clone().filter(|_| self.is_refreshable() && self.readable)?;
+        Some(AccessToken { token, expires_at: self.expires_at.unwrap_or_default(), version: self.version })
+    }
+
+    pub(super) fn shown(&self) -> Connection {
+        Connection {
+            id: self.id,
+            user: self.user.clone(),
+            provider: self.provider.clone(),
+            account: self.account.clone(),
+            label: self.label.clone(),
+            state: self.standing.state,
+            reason: self.reason,
+            version: self.version,
+            refresh_at: self.refresh_at,
+            expires_at: self.expires_at,
+            refreshed_at: self.refreshed_at,
+            consent_at: self.consent_at,
+            refresh_expires_at: self.refresh_expires_at,
+            scopes: self.scopes.clone(),
+            failures: self.standing.failures,
+            last_error: self.last_error.clone(),
+            key: self.has_tokens().then(|| MEMORY_KEY.to_owned()),
+            leased_until: self.lease.map(|holder| holder.until),
+            created_at: self.created_at,
+        }
+    }
+}
+
+/// An empty token is a missing token.
+pub(super) fn present(token: Option<Secret>) -> Option<Secret> {
+    token.filter(|token| !token.expose().trim().is_empty())
+}

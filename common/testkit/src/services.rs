@@ -1,0 +1,34 @@
+//! Where PostgreSQL and RabbitMQ are, if they are.
+
+use std::io::Write as _;
+
+/// URL of a PostgreSQL superuser: each test makes and drops a database of its own. `None`: there is no server, which was
+/// said loudly; a panic where services are required.
+pub fn database_url() -> Option<String> {
+    service("PostgreSQL", "EVERGRANT_TEST_DATABASE_URL")
+}
+
+/// URL of a RabbitMQ broker. `None`: there is none, which was said loudly; a panic where services are required.
+pub fn amqp_url() -> Option<String> {
+    service("RabbitMQ", "EVERGRANT_TEST_AMQP_URL")
+}
+
+fn service(name: &str, variable: &str) -> Option<String> {
+    let url = env(variable).filter(|url| !url.is_empty());
+    if url.is_none() {
+        let thread = std::thread::current();
+        let test = thread.name().unwrap_or("a test");
+        assert!(
+            env("EVERGRANT_REQUIRE_SERVICES").as_deref() != Some("1"),
+            "{test} needs {name}: set {variable} (EVERGRANT_REQUIRE_SERVICES=1 forbids to skip it)"
+        );
+        // Straight to the stream: the test harness would swallow a print of a test that passes.
+        let _ = writeln!(std::io::stderr(), "SKIPPED {test}: it needs {name}, and {variable} is not set");
+    }
+    url
+}
+
+#[expect(clippy::disallowed_methods, reason = "tests have no configuration but their environment")]
+fn env(variable: &str) -> Option<String> {
+    std::env::var(variable).ok()
+}
