@@ -1,0 +1,273 @@
+//! The typed configuration. What each setting means, its unit and its default stand in `config.default.toml`.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ::url::Url;
+use evergrant_contract::ids::ProviderName;
+use evergrant_contract::secret::Secret;
+use evergrant_contract::timing::BackOff;
+use serde::{Deserialize, Serialize};
+
+use super::field::{millis, path, secret, secs, text, url};
+
+/// Everything that can be set. Serializing it shows secrets as `<set>`.
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Embedded or cluster.
+    pub mode: Mode,
+    /// Where the API listens.
+    pub listen: SocketAddr,
+    /// Folder for what must survive a restart.
+    pub data_dir: PathBuf,
+    /// Provider descriptors of the user's own.
+    #[serde(with = "path")]
+    pub provider_file: Option<PathBuf>,
+    /// How long a stopping process may finish what is in flight.
+    #[serde(rename = "shutdown_deadline_secs", with = "secs")]
+    pub shutdown_deadline: Duration,
+    /// PostgreSQL.
+    pub database: Database,
+    /// RabbitMQ.
+    pub broker: Broker,
+    /// What tokens are encrypted with.
+    pub keys: Keys,
+    /// Finds what is due.
+    pub scheduler: Scheduler,
+    /// Does the jobs.
+    pub worker: Worker,
+    /// Forced refreshes.
+    pub force: Force,
+    /// Provider apps by their names.
+    pub providers: BTreeMap<ProviderName, ProviderApp>,
+    /// What is forgotten, and when.
+    pub retention: Retention,
+    /// What is written to standard error.
+    pub log: Log,
+}
+
+/// The two shapes of the system.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// One process on SQLite.
+    Embedded,
+    /// Many processes on PostgreSQL and RabbitMQ.
+    Cluster,
+}
+
+/// PostgreSQL.
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Database {
+    /// Its URL.
+    #[serde(with = "secret")]
+    pub url: Option<Secret>,
+    /// Connections kept open.
+    pub pool_size: u32,
+    /// How long a statement waits for a free connection.
+    #[serde(rename = "acquire_timeout_ms", with = "millis")]
+    pub acquire_timeout: Duration,
+}
+
+/// RabbitMQ.
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Broker {
+    /// Its URL.
+    #[serde(with = "secret")]
+    pub url: Option<Secret>,
+    /// First part of the name of every queue and exchange.
+    pub namespace: String,
+    /// How long a publisher waits for a confirm.
+    #[serde(rename = "publish_timeout_ms", with = "millis")]
+    pub publish_timeout: Duration,
+}
+
+/// What tokens are encrypted with; [`crate::keys`] turns it into a keyring.
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Keys {
+    /// One Fernet key or several, separated by commas.
+    #[serde(with = "secret")]
+    pub fernet_key: Option<Secret>,
+    /// A file that holds the same.
+    #[serde(with = "path")]
+    pub fernet_key_file: Option<PathBuf>,
+}
+
+/// Finds what is due.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Scheduler {
+    /// How often the whole schedule is looked at.
+    #[serde(with = "secs")]
+    pub refresh_interval: Duration,
+    /// How long before its end a token is refreshed, at most.
+    #[serde(with = "secs")]
+    pub refresh_buffer: Duration,
+    /// How often the earliest refresh is asked for.
+    #[serde(rename = "wake_check_ms", with = "millis")]
+    pub wake_check: Duration,
+    /// Due connections read at once.
+    pub page_size: u32,
+    /// The most jobs published in a second.
+    pub publish_per_second: u32,
+    /// When a connection that is still due is published again.
+    #[serde(rename = "republish_after_secs", with = "secs")]
+    pub republish_after: Duration,
+    /// How many published connections are remembered.
+    pub remembered: usize,
+    /// How long leadership lasts without being renewed.
+    #[serde(rename = "lead_ttl_secs", with = "secs")]
+    pub lead_ttl: Duration,
+}
+
+/// Does the jobs.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Worker {
+    /// Scheduled refreshes in hand at once.
+    pub concurrency_due: u32,
+    /// Forced refreshes in hand at once.
+    pub concurrency_force: u32,
+    /// How long a lease is good for.
+    #[serde(rename = "lease_ms", with = "millis")]
+    pub lease: Duration,
+    /// How long a lapsed lease is contested before it is taken over.
+    #[serde(rename = "takeover_grace_ms", with = "millis")]
+    pub takeover_grace: Duration,
+    /// Quick tries inside one job, the first included.
+    pub tries: u32,
+    /// How long a job waits for the provider's rate limit.
+    #[serde(rename = "admit_patience_ms", with = "millis")]
+    pub admit_patience: Duration,
+    /// How long a connection to the provider may take to open.
+    #[serde(rename = "connect_timeout_ms", with = "millis")]
+    pub connect_timeout: Duration,
+    /// How long one call may take, from connecting to the last byte.
+    #[serde(rename = "call_timeout_ms", with = "millis")]
+    pub call_timeout: Duration,
+    /// What the write of a result may take.
+    #[serde(rename = "commit_budget_ms", with = "millis")]
+    pub commit_budget: Duration,
+    /// Wait after the first job that did not succeed.
+    #[serde(rename = "back_off_first_secs", with = "secs")]
+    pub back_off_first: Duration,
+    /// The longest such wait.
+    #[serde(rename = "back_off_cap_secs", with = "secs")]
+    pub back_off_cap: Duration,
+    /// Jobs in a row that did not succeed until the connection is `failing`.
+    pub max_attempts: u32,
+    /// Between two probes of a provider app in an outage.
+    #[serde(rename = "outage_probe_secs", with = "secs")]
+    pub outage_probe: Duration,
+    /// Between two probes of a provider app at fault.
+    #[serde(rename = "fault_probe_secs", with = "secs")]
+    pub fault_probe: Duration,
+    /// How long a stopping process keeps trying to store an answer before it is spooled.
+    #[serde(rename = "answer_hold_secs", with = "secs")]
+    pub answer_hold: Duration,
+    /// Folder of the spool, if not `data_dir/spool`.
+    #[serde(with = "path")]
+    pub spool_dir: Option<PathBuf>,
+}
+
+/// Forced refreshes.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Force {
+    /// How often a call is repeated, at most, after its token was refused.
+    pub max_retries: u32,
+}
+
+/// One provider app. Its defaults are those of `[providers.amazon-na]` in `config.default.toml`; a test compares them.
+#[derive(Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ProviderApp {
+    /// The client id.
+    #[serde(with = "text")]
+    pub client_id: Option<String>,
+    /// The client secret.
+    #[serde(with = "secret")]
+    pub client_secret: Option<Secret>,
+    /// The client secret that comes next.
+    #[serde(with = "secret")]
+    pub client_secret_next: Option<Secret>,
+    /// Replaces the descriptor's token endpoint.
+    #[serde(with = "url")]
+    pub token_url: Option<Url>,
+    /// Replaces the descriptor's consent page.
+    #[serde(with = "url")]
+    pub authorize_url: Option<Url>,
+    /// Replaces the descriptor's API host.
+    #[serde(with = "url")]
+    pub api_url: Option<Url>,
+    /// The most calls in a second; 0: what the descriptor says.
+    pub requests_per_second: u32,
+    /// Lets the URLs be plain http on other hosts than this one.
+    pub allow_plain_http: bool,
+}
+
+/// What is forgotten, and when.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Retention {
+    /// Failed jobs that were dealt with, and attempts, are kept for so many days.
+    pub days: u32,
+}
+
+/// What is written to standard error.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Log {
+    /// For people or for machines.
+    pub format: LogFormat,
+    /// The least level written, or directives for single targets.
+    pub level: String,
+}
+
+/// The two forms of the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    Human,
+    /// For machines: one JSON object a line.
+    Json,
+}
+
+impl Config {
+    /// The SQLite database of an embedded process.
+    pub fn sqlite_path(&self) -> PathBuf {
+        self.data_dir.join("evergrant.db")
+    }
+
+    /// The key file that an embedded process generates when no key is given.
+    pub fn generated_key_path(&self) -> PathBuf {
+        self.data_dir.join("fernet.key")
+    }
+
+    /// Where answers wait that could not be stored before the end.
+    pub fn spool_path(&self) -> PathBuf {
+        self.worker.spool_dir.clone().unwrap_or_else(|| self.data_dir.join("spool"))
+    }
+}
+
+impl Worker {
+    /// The waits between jobs of one connection that did not succeed.
+    pub const fn back_off(&self) -> BackOff {
+        BackOff { first: self.back_off_first, cap: self.back_off_cap }
+    }
+}
+
+impl ProviderApp {
+    /// The URLs that replace those of the descriptor, with the names of their settings.
+    pub fn urls(&self) -> impl Iterator<Item = (&'static str, &Url)> {
+        let urls = [("token_url", &self.token_url), ("authorize_url", &self.authorize_url), ("api_url", &self.api_url)];
+        urls.into_iter().filter_map(|(name, url)| Some((name, url.as_ref()?)))
+    }
+}

@@ -1,0 +1,131 @@
+//! Where the encryption keys come from: the configuration, or a file that an embedded process generates once.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use evergrant_contract::secret::Secret;
+use evergrant_vault::{KeyError, Keyring};
+
+use crate::config::{Config, Mode};
+
+/// Why there is no keyring.
+#[derive(Debug, thiserror::Error)]
+pub enum KeysError {
+    /// Each process of a cluster must be given the key.
+    #[error("a cluster needs FERNET_KEY, the same for every process; `evergrant keys generate` makes one")]
+    NotSet,
+    /// The text that was given holds no keys.
+    #[error("{origin}: {source}")]
+    Invalid {
+        /// Where the text comes from.
+        origin: String,
+        /// What is wrong with it.
+        source: KeyError,
+    },
+    /// A key file cannot be read or written.
+    #[error("the key file {path} cannot be {action}: {source}")]
+    File {
+        /// Its path.
+        path: PathBuf,
+        /// `read` or `written`.
+        action: &'static str,
+        /// Why.
+        source: io::Error,
+    },
+    /// There are tokens already, and a new key could not read them.
+    #[error(
+        "the database {database} exists and its key {key_file} does not: a new key could not read the tokens in it. \
+         Put the key file back, or set FERNET_KEY to the key that was used; to begin anew, remove the database"
+    )]
+    Gone {
+        /// The database.
+        database: PathBuf,
+        /// Where its key should be.
+        key_file: PathBuf,
+    },
+}
+
+/// The keyring that this configuration means.
+///
+/// Without a configured key an embedded process generates one key file, once, and says so without showing it. Call this
+/// before the database is opened: a database without a key file is taken for one whose key was lost.
+pub fn keyring(config: &Config) -> Result<Keyring, KeysError> {
+    if let Some(text) = &config.keys.fernet_key {
+        return parse(text, "FERNET_KEY (keys.fernet_key)".to_owned());
+    }
+    if let Some(path) = &config.keys.fernet_key_file {
+        return read(path);
+    }
+    let path = config.generated_key_path();
+    match config.mode {
+        Mode::Cluster => Err(KeysError::NotSet),
+        Mode::Embedded if path.exists() => {
+            warn_if_readable_by_others(&path);
+            read(&path)
+        }
+        Mode::Embedded if config.sqlite_path().exists() => {
+            Err(KeysError::Gone { database: config.sqlite_path(), key_file: path })
+        }
+        Mode::Embedded => {
+            generate(&path)?;
+            read(&path)
+        }
+    }
+}
+
+fn parse(text: &Secret, origin: String) -> Result<Keyring, KeysError> {
+    Keyring::parse(text).map_err(|source| KeysError::Invalid { origin, source })
+}
+
+fn read(path: &Path) -> Result<Keyring, KeysError> {
+    let text = fs::read_to_string(path).map_err(|source| file_error(path, "read", source))?;
+    parse(&Secret::new(text), format!("the key file {}", path.display()))
+}
+
+fn warn_if_readable_by_others(path: &Path) {
+    if fs::metadata(path).is_ok_and(|file| file.permissions().mode() & 0o077 != 0) {
+        tracing::warn!(file = %path.display(), "The key file can be read by other users; run chmod 600 on it");
+    }
+}
+
+/// Writes a new key aside and links it into place: of two processes that start together one wins, and nobody ever reads
+/// half a key.
+fn generate(path: &Path) -> Result<(), KeysError> {
+    let aside = path.with_extension(format!("key.{}", std::process::id()));
+    let written = write_aside(&aside).and_then(|()| match fs::hard_link(&aside, path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+        linked => linked.map(|()| true),
+    });
+    let removed = fs::remove_file(&aside);
+    let is_ours = written.map_err(|source| file_error(path, "written", source))?;
+    removed.map_err(|source| file_error(&aside, "written", source))?;
+    if is_ours {
+        sync_folder(path).map_err(|source| file_error(path, "written", source))?;
+        tracing::warn!(
+            file = %path.display(),
+            "FERNET_KEY is not set: a key was generated. Back this file up; without it no stored token can be read"
+        );
+    }
+    Ok(())
+}
+
+fn write_aside(aside: &Path) -> io::Result<()> {
+    if let Some(folder) = aside.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(aside)?;
+    file.write_all(Keyring::generate_key().expose().as_bytes())?;
+    file.write_all(b"\n")?;
+    file.sync_all()
+}
+
+/// A key that a power cut takes away takes all tokens with it.
+fn sync_folder(path: &Path) -> io::Result<()> {
+    path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
+}
+
+fn file_error(path: &Path, action: &'static str, source: io::Error) -> KeysError {
+    KeysError::File { path: path.to_owned(), action, source }
+}
