@@ -1,0 +1,113 @@
+//! Jobs given up on.
+
+use async_trait::async_trait;
+use evergrant_contract::Timestamp;
+use evergrant_contract::failed_job::FailedJob;
+use evergrant_contract::ports::{FailedJobs, StoreError};
+use sqlx::SqliteConnection;
+use uuid::Uuid;
+
+use super::SqliteStore;
+use super::columns::{Row, json_text, millis};
+use super::error::Explain;
+use super::writer::{Scope, Write};
+
+#[async_trait]
+impl FailedJobs for SqliteStore {
+    async fn record(&self, job: FailedJob) -> Result<(), StoreError> {
+        self.writer.write(Record(job)).await
+    }
+
+    async fn open_jobs(&self, limit: u32) -> Result<Vec<FailedJob>, StoreError> {
+        let rows = sqlx::query!(
+            r#"SELECT id AS "id!: Uuid", kind AS "kind!", connection_id AS "connection_id?: Vec<u8>",
+                   provider AS "provider?", payload AS "payload!", attempts AS "attempts!", error AS "error!",
+                   traceparent AS "traceparent?", failed_at AS "failed_at!: i64", state AS "state!"
+               FROM failed_jobs WHERE state = 'open' ORDER BY failed_at DESC, id DESC LIMIT ?"#,
+            limit,
+        )
+        .fetch_all(&self.readers)
+        .await
+        .explain()?;
+        rows.into_iter()
+            .map(|row| {
+                let cell = Row::of("failed_jobs", &row.id);
+                Ok(FailedJob {
+                    id: row.id.into(),
+                    kind: row.kind,
+                    connection: row.connection_id.map(|id| cell.id("connection_id", &id)).transpose()?,
+                    provider: row.provider.map(|name| cell.word("provider", &name)).transpose()?,
+                    payload: row.payload,
+                    attempts: cell.json("attempts", &row.attempts)?,
+                    error: row.error,
+                    traceparent: row.traceparent,
+                    failed_at: cell.time("failed_at", row.failed_at)?,
+                    state: cell.word("state", &row.state)?,
+                })
+            })
+            .collect()
+    }
+
+    async fn forget_before(&self, before: Timestamp) -> Result<u64, StoreError> {
+        self.writer.write(ForgetBefore(before)).await
+    }
+}
+
+/// Keeps a failed job, unless it is kept already.
+pub(super) async fn insert(db: &mut SqliteConnection, job: &FailedJob) -> Result<(), StoreError> {
+    let (id, connection) = (job.id.uuid(), job.connection.map(|connection| connection.uuid()));
+    let provider = job.provider.as_ref().map(|provider| provider.as_str());
+    let (attempts, failed_at, state) = (json_text(&job.attempts), millis(job.failed_at), job.state.as_str());
+    sqlx::query!(
+        "INSERT INTO failed_jobs
+             (id, kind, connection_id, provider, payload, attempts, error, traceparent, failed_at, state)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+         ON CONFLICT (id) DO NOTHING",
+        id,
+        job.kind,
+        connection,
+        provider,
+        job.payload,
+        attempts,
+        job.error,
+        job.traceparent,
+        failed_at,
+        state,
+    )
+    .execute(db)
+    .await
+    .map(drop)
+    .explain()
+}
+
+struct Record(FailedJob);
+
+#[async_trait]
+impl Write for Record {
+    type Output = ();
+
+    async fn apply(&self, scope: &mut Scope<'_>) -> Result<(), StoreError> {
+        insert(scope.db, &self.0).await
+    }
+}
+
+struct ForgetBefore(Timestamp);
+
+#[async_trait]
+impl Write for ForgetBefore {
+    type Output = u64;
+
+    async fn apply(&self, scope: &mut Scope<'_>) -> Result<u64, StoreError> {
+        let before = millis(self.0);
+        let jobs = sqlx::query!(
+            "DELETE FROM failed_jobs WHERE state IN ('replayed', 'discarded') AND failed_at < ?",
+            before,
+        )
+        .execute(&mut *scope.db)
+        .await
+        .explain()?;
+        let attempts =
+            sqlx::query!("DELETE FROM attempts WHERE at < ?", before).execute(&mut *scope.db).await.explain()?;
+        Ok(jobs.rows_affected() + attempts.rows_affected())
+    }
+}
