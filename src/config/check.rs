@@ -162,10 +162,6 @@ impl Config {
         );
         let remedy = format!("Set it to {} or more.", needed.as_millis().div_ceil(1000));
         problems.refuse(self.shutdown_deadline < needed, "shutdown_deadline_secs", reason, remedy);
-
-        let reason = "A process would be aborted while it holds an answer that is neither stored nor spooled.";
-        let dangerous = worker.answer_hold >= self.shutdown_deadline;
-        problems.refuse(dangerous, "worker.answer_hold_secs", reason, "Set it below shutdown_deadline_secs.");
     }
 
     fn check_lease(&self, problems: &mut Problems) {
@@ -223,7 +219,7 @@ impl Config {
             ("scheduler.wake_check_ms", scheduler.wake_check.is_zero(), "the scheduler would never rest"),
             ("scheduler.page_size", scheduler.page_size == 0, "nothing due would ever be found"),
             ("scheduler.publish_per_second", scheduler.publish_per_second == 0, "no job would ever be published"),
-            ("scheduler.remembered", scheduler.remembered == 0, "every look would publish everything due again"),
+            ("scheduler.queue_high_water", scheduler.queue_high_water == 0, "no job would ever be published"),
             ("worker.concurrency_due", worker.concurrency_due == 0, "no scheduled refresh would ever be done"),
             ("worker.concurrency_force", worker.concurrency_force == 0, "no forced refresh would ever be done"),
             ("worker.tries", worker.tries == 0, "no token would ever be refreshed"),

@@ -119,8 +119,8 @@ pub struct Scheduler {
     /// When a connection that is still due is published again.
     #[serde(rename = "republish_after_secs", with = "secs")]
     pub republish_after: Duration,
-    /// How many published connections are remembered.
-    pub remembered: usize,
+    /// Jobs that wait in the queue, at most.
+    pub queue_high_water: u64,
     /// How long leadership lasts without being renewed.
     #[serde(rename = "lead_ttl_secs", with = "secs")]
     pub lead_ttl: Duration,
@@ -168,9 +168,6 @@ pub struct Worker {
     /// Between two probes of a provider app at fault.
     #[serde(rename = "fault_probe_secs", with = "secs")]
     pub fault_probe: Duration,
-    /// How long a stopping process keeps trying to store an answer before it is spooled.
-    #[serde(rename = "answer_hold_secs", with = "secs")]
-    pub answer_hold: Duration,
     /// Folder of the spool, if not `data_dir/spool`.
     #[serde(with = "path")]
     pub spool_dir: Option<PathBuf>,

@@ -197,7 +197,6 @@ fn dangerous_combinations_are_refused_with_reason_and_remedy() {
         &[("EVERGRANT_WORKER_CONNECT_TIMEOUT_MS", "10001")],
         &[("EVERGRANT_WORKER_BACK_OFF_FIRST_SECS", "1801")],
         &[("EVERGRANT_SHUTDOWN_DEADLINE_SECS", "14")],
-        &[("EVERGRANT_WORKER_ANSWER_HOLD_SECS", "25")],
         &[("AMAZON_CLIENT_ID", "id")],
         &[("EVERGRANT_PROVIDERS_MY_APP_CLIENT_SECRET", HUSH)],
         &[("AMAZON_CLIENT_SECRET_NEXT", HUSH)],
@@ -233,7 +232,7 @@ fn what_stands_just_inside_the_limits_is_accepted() {
 #[test]
 fn every_setting_that_must_not_be_zero_is_refused_at_zero() {
     let shown = serde_json::to_value(load(&[])).unwrap();
-    let may_be_zero = ["admit_patience_ms", "takeover_grace_ms", "commit_budget_ms", "answer_hold_secs", "max_retries"];
+    let may_be_zero = ["admit_patience_ms", "takeover_grace_ms", "commit_budget_ms", "max_retries"];
     for section in ["database", "broker", "scheduler", "worker", "retention", "force"] {
         for (key, default) in shown[section].as_object().unwrap() {
             if default.is_number() && !may_be_zero.contains(&key.as_str()) {
