@@ -1,0 +1,144 @@
+//! Jobs given up on.
+
+use async_trait::async_trait;
+use evergrant_contract::Timestamp;
+use evergrant_contract::failed_job::FailedJob;
+use evergrant_contract::ids::JobId;
+use evergrant_contract::ports::{FailedJobs, StoreError};
+use evergrant_contract::timing::to_millis;
+use evergrant_contract::verdict::Attempt;
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use super::PgStore;
+use super::error::store_error;
+use super::row::{corrupt, text, word};
+
+/// Rows that one statement forgets, so that none holds its locks for long.
+const FORGOTTEN_AT_ONCE: i64 = 10_000;
+
+#[async_trait]
+impl FailedJobs for PgStore {
+    async fn record(&self, job: FailedJob) -> Result<(), StoreError> {
+        let mut connection = self.pool.acquire().await.map_err(store_error)?;
+        insert(&mut connection, &[&job]).await.map_err(store_error)
+    }
+
+    async fn open_jobs(&self, limit: u32) -> Result<Vec<FailedJob>, StoreError> {
+        let rows = sqlx::query_as!(
+            FailedJobRow,
+            "SELECT id, kind, connection_id, provider, payload, attempts, error, traceparent, failed_at, state
+             FROM failed_jobs WHERE state = 'open'
+             ORDER BY failed_at DESC, id DESC LIMIT $1",
+            i64::from(limit),
+        )
+        .fetch_all(&self.pool)
+        .await
+        .map_err(store_error)?;
+        rows.into_iter().map(FailedJob::try_from).collect()
+    }
+
+    async fn forget_before(&self, before: Timestamp) -> Result<u64, StoreError> {
+        let mut forgotten = 0;
+        loop {
+            let jobs = sqlx::query!(
+                "DELETE FROM failed_jobs WHERE id IN (
+                     SELECT id FROM failed_jobs WHERE state IN ('replayed', 'discarded') AND failed_at < $1 LIMIT $2
+                 )",
+                before,
+                FORGOTTEN_AT_ONCE,
+            );
+            let attempts = sqlx::query!(
+                "DELETE FROM attempts WHERE id IN (SELECT id FROM attempts WHERE at < $1 LIMIT $2)",
+                before,
+                FORGOTTEN_AT_ONCE,
+            );
+            let jobs = jobs.execute(&self.pool).await.map_err(store_error)?.rows_affected();
+            let attempts = attempts.execute(&self.pool).await.map_err(store_error)?.rows_affected();
+            forgotten += jobs + attempts;
+            if jobs + attempts == 0 {
+                return Ok(forgotten);
+            }
+        }
+    }
+}
+
+/// Keeps failed jobs; those that are kept already stay as they are.
+pub(super) async fn insert(connection: &mut PgConnection, jobs: &[&FailedJob]) -> Result<(), sqlx::Error> {
+    if jobs.is_empty() {
+        return Ok(());
+    }
+    let attempts: Result<Vec<_>, _> = jobs.iter().map(|job| serde_json::to_value(legible(&job.attempts))).collect();
+    sqlx::query!(
+        "INSERT INTO failed_jobs
+             (id, kind, connection_id, provider, payload, attempts, error, traceparent, failed_at, state)
+         SELECT * FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::text[], $5::text[], $6::jsonb[], $7::text[],
+                              $8::text[], $9::timestamptz[], $10::text[])
+             AS j (id, kind, connection_id, provider, payload, attempts, error, traceparent, failed_at, state)
+         ORDER BY id
+         ON CONFLICT (id) DO NOTHING",
+        &jobs.iter().map(|job| job.id.uuid()).collect::<Vec<_>>(),
+        &jobs.iter().map(|job| text(&job.kind)).collect::<Vec<_>>(),
+        &jobs.iter().map(|job| job.connection.map(evergrant_contract::ids::ConnectionId::uuid)).collect::<Vec<_>>()
+            as &[Option<Uuid>],
+        &jobs.iter().map(|job| job.provider.as_ref().map(|name| name.as_str())).collect::<Vec<_>>()
+            as &[Option<&str>],
+        &jobs.iter().map(|job| text(&job.payload)).collect::<Vec<_>>(),
+        &attempts.map_err(|error| sqlx::Error::Encode(error.into()))?,
+        &jobs.iter().map(|job| text(&job.error)).collect::<Vec<_>>(),
+        &jobs.iter().map(|job| job.traceparent.as_deref().map(text)).collect::<Vec<_>>() as &[Option<String>],
+        &jobs.iter().map(|job| to_millis(job.failed_at)).collect::<Vec<_>>(),
+        &jobs.iter().map(|job| job.state.as_str()).collect::<Vec<_>>() as &[&str],
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// The attempts without the one character that `jsonb` cannot hold.
+fn legible(attempts: &[Attempt]) -> Vec<Attempt> {
+    let mut attempts = attempts.to_vec();
+    for Attempt { trace, .. } in &mut attempts {
+        trace.message = text(&trace.message);
+        trace.code = trace.code.as_deref().map(text);
+        trace.request_id = trace.request_id.as_deref().map(text);
+    }
+    attempts
+}
+
+struct FailedJobRow {
+    id: Uuid,
+    kind: String,
+    connection_id: Option<Uuid>,
+    provider: Option<String>,
+    payload: String,
+    attempts: serde_json::Value,
+    error: String,
+    traceparent: Option<String>,
+    failed_at: Timestamp,
+    state: String,
+}
+
+impl TryFrom<FailedJobRow> for FailedJob {
+    type Error = StoreError;
+
+    fn try_from(row: FailedJobRow) -> Result<Self, StoreError> {
+        let id = JobId::from(row.id);
+        // The text of such an error may quote what it stumbled over: only the place is told.
+        let unreadable = |error: serde_json::Error| {
+            corrupt("failed_jobs", "attempts", id, format!("not a list of attempts, at column {}", error.column()))
+        };
+        Ok(Self {
+            id,
+            kind: row.kind,
+            connection: row.connection_id.map(Into::into),
+            provider: row.provider.map(|name| word("failed_jobs", "provider", id, &name)).transpose()?,
+            payload: row.payload,
+            attempts: serde_json::from_value(row.attempts).map_err(unreadable)?,
+            error: row.error,
+            traceparent: row.traceparent,
+            failed_at: row.failed_at,
+            state: word("failed_jobs", "state", id, &row.state)?,
+        })
+    }
+}
