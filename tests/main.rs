@@ -1,0 +1,3 @@
+//! What must hold of the whole: one test binary, so that it links once.
+
+mod architecture;
