@@ -13,6 +13,10 @@ pub mod services;
 
 pub use chance::{FixedChance, SeededChance};
 pub use clock::ManualClock;
+pub use memory::events::MemoryEvents;
+pub use memory::provider::{Call, Reply, ScriptedProvider};
+pub use memory::queue::MemoryQueue;
+pub use memory::spool::MemorySpool;
 pub use memory::store::MemoryStore;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -3,6 +3,8 @@
 //! An adapter runs a whole suite with one line, such as [`store_conformance!`](crate::store_conformance), which makes one
 //! test of each case.
 
+pub mod events;
+pub mod queue;
 pub mod store;
 
 use std::any::Any;
