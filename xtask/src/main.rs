@@ -1,3 +1,54 @@
-//! Build, test and demo tasks.
+//! `cargo xtask`: see the README beside this crate's Cargo.toml.
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use xtask::commands::{ci, demo, prepare, services, test};
+use xtask::screen;
+
+/// Tasks of this workspace.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Build and run the demo: everything in one process, against a simulated Amazon
+    #[command(disable_help_flag = true)]
+    Demo(demo::Args),
+    /// Run every test, with private `PostgreSQL` and `RabbitMQ` servers
+    Test(test::Args),
+    /// Run everything that must pass before a merge
+    Ci,
+    /// Write the data by which SQL is checked at compile time without a database
+    Prepare(prepare::Args),
+    /// Private `PostgreSQL` and `RabbitMQ` servers for developing
+    #[command(subcommand)]
+    Services(services::Action),
+}
+
+fn main() -> ExitCode {
+    let done = match Cli::parse().task {
+        Task::Demo(args) => demo::run(&args),
+        Task::Test(args) => test::run(&args),
+        Task::Ci => ci::run(),
+        Task::Prepare(args) => prepare::run(&args),
+        Task::Services(action) => services::run(&action),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            screen::problem(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[test]
+fn the_command_line_is_sound() {
+    use clap::CommandFactory;
+    Cli::command().debug_assert();
+}

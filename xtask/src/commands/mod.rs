@@ -1,0 +1,7 @@
+//! One file per command.
+
+pub mod ci;
+pub mod demo;
+pub mod prepare;
+pub mod services;
+pub mod test;
