@@ -99,13 +99,11 @@ impl Write for ForgetBefore {
 
     async fn apply(&self, scope: &mut Scope<'_>) -> Result<u64, StoreError> {
         let before = millis(self.0);
-        let jobs = sqlx::query!(
-            "DELETE FROM failed_jobs WHERE state IN ('replayed', 'discarded') AND failed_at < ?",
-            before,
-        )
-        .execute(&mut *scope.db)
-        .await
-        .explain()?;
+        let jobs =
+            sqlx::query!("DELETE FROM failed_jobs WHERE state IN ('replayed', 'discarded') AND failed_at < ?", before,)
+                .execute(&mut *scope.db)
+                .await
+                .explain()?;
         let attempts =
             sqlx::query!("DELETE FROM attempts WHERE at < ?", before).execute(&mut *scope.db).await.explain()?;
         Ok(jobs.rows_affected() + attempts.rows_affected())

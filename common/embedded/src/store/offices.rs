@@ -151,6 +151,10 @@ impl Write for Depart {
 
     async fn apply(&self, scope: &mut Scope<'_>) -> Result<(), StoreError> {
         let process = self.0.uuid();
-        sqlx::query!("DELETE FROM peers WHERE process_id = ?", process).execute(&mut *scope.db).await.map(drop).explain()
+        sqlx::query!("DELETE FROM peers WHERE process_id = ?", process)
+            .execute(&mut *scope.db)
+            .await
+            .map(drop)
+            .explain()
     }
 }

@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::columns::millis;
 use super::error::Explain;
-use super::sealed::Pair;
+use super::sealed::{Pair, present};
 use super::writer::{Scope, Write};
 
 /// Rows that go to SQLite in one statement, as one JSON text: a statement for each would cost several times as much.
@@ -61,7 +61,7 @@ impl Put {
         db: &mut SqliteConnection,
         chunk: &'a [NewConnection],
     ) -> Result<Vec<Planned<'a>>, StoreError> {
-        let mut known = present(db, chunk).await?;
+        let mut known = known(db, chunk).await?;
         let mut decide = |connection: &'a NewConnection| match (known.get(&key(connection)), self.if_present) {
             (Some(id), IfPresent::Keep) => Stored::Kept(*id),
             (Some(id), IfPresent::Replace) => Stored::Replaced(*id),
@@ -76,7 +76,7 @@ impl Put {
 }
 
 /// The ids of those that exist already.
-async fn present<'a>(
+async fn known<'a>(
     db: &mut SqliteConnection,
     chunk: &'a [NewConnection],
 ) -> Result<HashMap<Key<'a>, ConnectionId>, StoreError> {
@@ -100,7 +100,7 @@ async fn present<'a>(
 
 /// Where a connection with these tokens starts.
 fn start(connection: &NewConnection) -> (State, Option<Reason>, Option<i64>) {
-    match connection.refresh_token {
+    match present(connection.refresh_token.as_ref()) {
         Some(_) => (State::Active, None, Some(millis(connection.refresh_at))),
         None => (State::NeedsReauth, Some(Reason::NoRefreshToken), None),
     }

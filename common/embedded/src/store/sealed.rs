@@ -19,6 +19,11 @@ pub(super) fn open(
     keyring.open(Place { connection, field }, &Ciphertext::from(ciphertext))
 }
 
+/// An empty token is a missing token.
+pub(super) fn present(secret: Option<&Secret>) -> Option<&Secret> {
+    secret.filter(|secret| !secret.expose().trim().is_empty())
+}
+
 /// The ciphertexts of a row and the key of both.
 #[derive(Clone, Default)]
 pub(super) struct Pair {
@@ -35,7 +40,7 @@ impl Pair {
         access_token: Option<&Secret>,
         refresh_token: Option<&Secret>,
     ) -> Self {
-        let sealed = |field, secret: Option<&Secret>| secret.map(|secret| seal(keyring, connection, field, secret));
+        let sealed = |field, secret| present(secret).map(|secret| seal(keyring, connection, field, secret));
         let access_token = sealed(Field::AccessToken, access_token);
         let refresh_token = sealed(Field::RefreshToken, refresh_token);
         let key = (access_token.is_some() || refresh_token.is_some()).then(|| keyring.primary().as_str().to_owned());

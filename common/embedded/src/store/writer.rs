@@ -223,3 +223,6 @@ fn fail_all(items: impl IntoIterator<Item = Box<dyn Item>>, text: &str) {
         item.failed(StoreError::Unavailable(text.to_owned()));
     }
 }
+
+#[cfg(test)]
+mod tests;
