@@ -1,6 +1,9 @@
 //! The private servers, for real: they survive kills with their data, and nothing of them survives their owner.
 
-use std::io::BufRead;
+#![expect(clippy::unwrap_used, clippy::print_stderr, reason = "the helpers of tests fail and report as tests do")]
+
+use std::io::{BufRead, BufReader};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -106,35 +109,27 @@ fn rabbit_survives_kills_and_leaves_nothing_behind() {
     assert!(!folder.exists());
 }
 
-/// Not a test by itself: the process that [`kill_nine_of_the_owner_ends_its_servers`] starts and kills.
-#[test]
-#[ignore = "run by another test, in a process of its own"]
-fn owner() {
-    let (postgres, rabbit) = xtask::services::start_both().unwrap();
-    println!("folder {}", postgres.log().parent().unwrap().display());
-    println!("folder {}", rabbit.log().parent().unwrap().display());
-    std::thread::park();
-}
-
 #[test]
 fn kill_nine_of_the_owner_ends_its_servers() {
     if !can_run() {
         return;
     }
-    let myself = std::env::current_exe().unwrap();
-    let mut owner = Command::new(myself);
-    let mut owner =
-        owner.args(["owner", "--exact", "--ignored", "--nocapture"]).stdout(Stdio::piped()).spawn().unwrap();
-    let lines = std::io::BufReader::new(owner.stdout.take().unwrap()).lines().map_while(Result::ok);
-    let folder = |line: String| line.split_once("folder ").map(|(_, folder)| PathBuf::from(folder));
-    let folders: Vec<PathBuf> = lines.filter_map(folder).take(2).collect();
-    assert_eq!(folders.len(), 2);
-    assert!(folders.iter().all(|folder| folder.exists() && processes_of(folder).len() > 1));
+    let folder = tempfile::tempdir().unwrap();
+    // PostgreSQL's own user must get through.
+    std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+    let mut owner = Command::new(env!("CARGO_BIN_EXE_xtask"));
+    owner.args(["services", "run", "sh", "-c", "echo started; read -r end"]).env("TMPDIR", folder.path());
+    owner.env_remove("EVERGRANT_TEST_DATABASE_URL").env_remove("EVERGRANT_TEST_AMQP_URL");
+    let mut owner = owner.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let lines = BufReader::new(owner.stdout.take().unwrap()).lines().map_while(Result::ok);
+    assert!(lines.into_iter().any(|line| line == "started"));
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2, "a folder for each server");
 
+    // The pipe stays open: the command that it runs would otherwise end, and the servers for that reason.
+    let pipe = owner.stdin.take();
     owner.kill().unwrap();
     owner.wait().unwrap();
-    for folder in folders {
-        eventually("the servers end", || processes_of(&folder).is_empty());
-        eventually("the folder goes", || !folder.exists());
-    }
+    eventually("the folders go", || std::fs::read_dir(folder.path()).unwrap().count() == 0);
+    drop(pipe);
+    eventually("the servers and the command end", || processes_of(folder.path()).is_empty());
 }

@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 
 use super::prepare;
-use crate::services::{self, DetachedServers, Need};
+use crate::services::{self, DetachedServers, Need, Servers};
 use crate::{screen, workspace};
 
 /// What to do with them.
@@ -17,6 +17,12 @@ pub enum Action {
     Down,
     /// Say whether they run
     Status,
+    /// Run a command with servers of its own, which end with it
+    Run {
+        /// For example `cargo test -p evergrant-cluster`
+        #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+        command: Vec<String>,
+    },
     /// Print how to reach them, for `eval "$(cargo xtask services env)"`
     Env,
 }
@@ -29,6 +35,7 @@ pub fn run(action: &Action) -> Result<()> {
         Action::Down => down(known),
         Action::Status => status(known),
         Action::Env => env(known),
+        Action::Run { command } => run_with(command),
     }
 }
 
@@ -53,10 +60,9 @@ fn up(known: Option<DetachedServers>) -> Result<()> {
 fn start() -> Result<DetachedServers> {
     services::install_what_is_missing(&[Need::Postgres, Need::Psql, Need::Rabbit])?;
     screen::step("starting PostgreSQL and RabbitMQ (RabbitMQ takes ten seconds or more)");
-    let (postgres, rabbit) = services::start_both()?;
-    prepare::make_postgres_schema(&postgres.url())?;
-    let servers = DetachedServers { postgres: postgres.detach(), rabbit: rabbit.detach() };
+    let servers = Servers::start(&[Need::Postgres, Need::Rabbit])?.detach().context("both were asked for")?;
     servers.save(&state_file())?;
+    prepare::make_postgres_schema(&servers.postgres.url)?;
     Ok(servers)
 }
 
@@ -81,6 +87,14 @@ fn status(known: Option<DetachedServers>) -> Result<()> {
         bail!("not both run: `cargo xtask services up` starts them again, with no data");
     }
     Ok(())
+}
+
+fn run_with(command: &[String]) -> Result<()> {
+    let wanted = Servers::wanted();
+    services::install_what_is_missing(&wanted)?;
+    let servers = Servers::start(&wanted)?;
+    let [program, args @ ..] = command else { bail!("no command to run") };
+    workspace::run(servers.tell(workspace::command(program).args(args)))
 }
 
 fn env(known: Option<DetachedServers>) -> Result<()> {

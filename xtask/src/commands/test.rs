@@ -8,7 +8,7 @@ use std::{fs, thread};
 use anyhow::{Context, Result, anyhow};
 
 use crate::output::{self, Tally};
-use crate::services::{self, AMQP_URL, DATABASE_URL, Need, Postgres, Rabbit};
+use crate::services::{self, Servers};
 use crate::{screen, workspace};
 
 /// Which tests, and how.
@@ -44,7 +44,7 @@ fn prepare(runner: Runner, args: &Args) -> Result<Servers> {
     let meanwhile = if wanted.is_empty() { "" } else { "; private PostgreSQL and RabbitMQ start meanwhile" };
     screen::step(&format!("building the tests for {}{meanwhile}", runner.name()));
     thread::scope(|scope| {
-        let servers = scope.spawn(|| Servers::start(&wanted, !args.quick));
+        let servers = scope.spawn(|| Servers::start(&wanted));
         let built = workspace::run(&mut runner.build(args));
         let servers = servers.join().unwrap_or_else(|_| Err(anyhow!("the start of the servers panicked")));
         built.and(servers)
@@ -99,6 +99,9 @@ impl Runner {
             let separator = if args.args.iter().any(|arg| arg == "--") { None } else { Some("--") };
             command.args(separator).arg("--show-output");
         }
+        if !args.quick {
+            command.env("EVERGRANT_REQUIRE_SERVICES", "1");
+        }
         command
     }
 
@@ -114,48 +117,6 @@ impl Runner {
             command.arg("--workspace");
         }
         command
-    }
-}
-
-/// The servers of this run. Those that the environment names already are used as they are.
-#[derive(Debug, Default)]
-struct Servers {
-    postgres: Option<Postgres>,
-    rabbit: Option<Rabbit>,
-    required: bool,
-}
-
-impl Servers {
-    fn wanted() -> Vec<Need> {
-        let all = [(DATABASE_URL, Need::Postgres), (AMQP_URL, Need::Rabbit)];
-        all.into_iter().filter(|(name, _)| workspace::environment(name).is_none()).map(|(_, need)| need).collect()
-    }
-
-    fn start(wanted: &[Need], required: bool) -> Result<Self> {
-        let wants = |need| wanted.contains(&need);
-        thread::scope(|scope| {
-            let rabbit = scope.spawn(|| wants(Need::Rabbit).then(Rabbit::start).transpose());
-            let postgres = wants(Need::Postgres).then(Postgres::start).transpose()?;
-            let rabbit = rabbit.join().unwrap_or_else(|_| Err(anyhow!("the start of RabbitMQ panicked")))?;
-            Ok(Self { postgres, rabbit, required })
-        })
-    }
-
-    /// Gives a command what tests look for.
-    fn tell<'a>(&self, command: &'a mut Command) -> &'a mut Command {
-        command.envs(self.postgres.as_ref().map(|postgres| (DATABASE_URL, postgres.url())));
-        command.envs(self.rabbit.as_ref().map(|rabbit| (AMQP_URL, rabbit.url())));
-        command.envs(self.required.then_some(("EVERGRANT_REQUIRE_SERVICES", "1")))
-    }
-
-    /// Copies the logs of the servers before they go.
-    fn keep_logs(&self, logs: &Path) -> Result<()> {
-        let postgres = self.postgres.as_ref().map(|postgres| (postgres.log(), "postgres.log"));
-        let rabbit = self.rabbit.as_ref().map(|rabbit| (rabbit.log(), "rabbitmq.log"));
-        for (log, name) in postgres.into_iter().chain(rabbit) {
-            fs::copy(&log, logs.join(name)).with_context(|| format!("cannot copy {}", log.display()))?;
-        }
-        Ok(())
     }
 }
 

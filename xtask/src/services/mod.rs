@@ -7,6 +7,7 @@ mod process;
 mod programs;
 mod rabbit;
 mod running;
+mod servers;
 mod state;
 mod warden;
 
@@ -14,9 +15,10 @@ pub(crate) use install::{Need, install_what_is_missing};
 pub use postgres::Postgres;
 pub(crate) use programs::psql;
 pub use rabbit::Rabbit;
+pub(crate) use servers::Servers;
 pub(crate) use state::DetachedServers;
 
-use anyhow::{Result, anyhow};
+use anyhow::Result;
 
 /// Names the PostgreSQL server that tests use: a superuser's URL.
 pub const DATABASE_URL: &str = "EVERGRANT_TEST_DATABASE_URL";
@@ -26,14 +28,4 @@ pub const AMQP_URL: &str = "EVERGRANT_TEST_AMQP_URL";
 /// Whether both can be started on this machine. The error says what is missing and what to do.
 pub fn installed() -> Result<()> {
     install::check(&[Need::Postgres, Need::Rabbit])
-}
-
-/// Starts both side by side: RabbitMQ alone takes ten seconds.
-pub fn start_both() -> Result<(Postgres, Rabbit)> {
-    std::thread::scope(|scope| {
-        let rabbit = scope.spawn(Rabbit::start);
-        let postgres = Postgres::start();
-        let rabbit = rabbit.join().map_err(|_| anyhow!("the start of RabbitMQ panicked"))?;
-        Ok((postgres?, rabbit?))
-    })
 }
