@@ -1,0 +1,240 @@
+//! `evergrant doctor`: what is wrong and what to do.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use evergrant_contract::app::AppState;
+use evergrant_contract::ids::ProcessId;
+use evergrant_contract::ports::Clock;
+use evergrant_contract::timing::before;
+use evergrant_vault::Keyring;
+use serde::Serialize;
+use tokio::net::TcpStream;
+use url::Url;
+
+use crate::clock::SystemClock;
+use crate::config::Config;
+use crate::peers::{refuse_foreign_keys, this_process};
+use crate::shape::Shape;
+use crate::{keys, providers};
+
+/// A provider's host that takes longer to accept a connection is reported.
+const REACH_PATIENCE: Duration = Duration::from_secs(5);
+/// Clocks that differ by more make leases and expiries doubtful.
+const SKEW_MAX: Duration = Duration::from_secs(5);
+
+/// How one check went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Grade {
+    /// As it should be.
+    Ok,
+    /// It works, and somebody should look.
+    Warning,
+    /// It does not work.
+    Failure,
+}
+
+/// One check.
+#[derive(Debug, Serialize)]
+pub struct Diagnosis {
+    /// What was looked at.
+    pub check: String,
+    /// How it is.
+    pub grade: Grade,
+    /// What was found.
+    pub found: String,
+    /// What to do, unless all is well.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub advice: Option<String>,
+}
+
+/// Everything that was checked.
+#[derive(Debug, Default, Serialize)]
+pub struct Report {
+    /// In the order in which they were made.
+    pub checks: Vec<Diagnosis>,
+}
+
+impl Report {
+    /// Whether anything does not work.
+    pub fn has_failure(&self) -> bool {
+        self.checks.iter().any(|check| check.grade == Grade::Failure)
+    }
+
+    fn add(&mut self, check: &str, grade: Grade, found: impl ToString, advice: Option<&str>) {
+        let (found, advice) = (found.to_string(), advice.map(str::to_owned));
+        self.checks.push(Diagnosis { check: check.to_owned(), grade, found, advice });
+    }
+
+    fn ok(&mut self, check: &str, found: impl ToString) {
+        self.add(check, Grade::Ok, found, None);
+    }
+
+    fn warn(&mut self, check: &str, found: impl ToString, advice: &str) {
+        self.add(check, Grade::Warning, found, Some(advice));
+    }
+
+    fn fail(&mut self, check: &str, found: impl ToString, advice: &str) {
+        self.add(check, Grade::Failure, found, Some(advice));
+    }
+
+    /// The report for people.
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        for Diagnosis { check, grade, found, advice } in &self.checks {
+            let mark = match grade {
+                Grade::Ok => "ok     ",
+                Grade::Warning => "warning",
+                Grade::Failure => "FAILURE",
+            };
+            let _ = writeln!(text, "{mark}  {check:<12} {found}");
+            if let Some(advice) = advice {
+                let _ = writeln!(text, "         {:<12} -> {advice}", "");
+            }
+        }
+        text
+    }
+}
+
+/// Checks configuration, keys, store, broker, clock and providers.
+pub async fn examine(config: &Config) -> Report {
+    let mut report = Report::default();
+    report.ok("config", format!("mode {:?}, data in {}", config.mode, config.data_dir.display()));
+    let keyring = match keys::keyring(config) {
+        Ok(keyring) => Arc::new(keyring),
+        Err(error) => {
+            report.fail("keys", error, "without keys nothing else can be looked at");
+            return report;
+        }
+    };
+    report.ok("keys", format!("writing with {}, reading with {}", keyring.primary(), keyring.fingerprints().count()));
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
+    match Shape::open(config, Arc::clone(&keyring), Arc::clone(&clock)).await {
+        Ok(shape) => {
+            examine_shape(&mut report, &shape, &keyring, clock.as_ref()).await;
+            shape.close().await;
+        }
+        Err(error) => report.fail("store", format!("{error:#}"), "see that the servers run and the URLs are right"),
+    }
+    examine_providers(&mut report, config, &clock).await;
+    report
+}
+
+async fn examine_shape(report: &mut Report, shape: &Shape, keyring: &Keyring, clock: &dyn Clock) {
+    for check in &shape.checks {
+        match check.check().await {
+            Ok(()) => report.ok(check.name(), "answers"),
+            Err(error) => report.fail(check.name(), error, "see that the server runs and the URL is right"),
+        }
+    }
+    let me = this_process(ProcessId::generate(), "doctor", keyring);
+    match refuse_foreign_keys(shape.store.as_ref(), &me).await {
+        Ok(()) => report.ok("peers", "every live process shares our keys"),
+        Err(error) => report.fail("peers", format!("{error:#}"), "no process starts with these keys until they agree"),
+    }
+    examine_clock(report, shape, &me, clock).await;
+    examine_rows(report, shape, keyring, clock).await;
+}
+
+/// The store stamps what it is told: the difference to our clock is the skew.
+async fn examine_clock(report: &mut Report, shape: &Shape, me: &evergrant_contract::ports::Peer, clock: &dyn Clock) {
+    let told = async {
+        shape.store.announce(me).await?;
+        let peers = shape.store.peers(Duration::from_secs(60)).await;
+        shape.store.depart(me.process).await?;
+        peers
+    };
+    match told.await {
+        Err(error) => report.fail("clock", error, "the store could not be written to"),
+        Ok(peers) => {
+            let seen_at = peers.iter().find(|peer| peer.process == me.process).map_or(clock.now(), |peer| peer.seen_at);
+            let skew = (clock.now() - seen_at).abs().to_std().unwrap_or_default();
+            let found = format!("{} ms from the store's", skew.as_millis());
+            if skew > SKEW_MAX {
+                report.warn("clock", found, "set the clocks by NTP: tokens may be refreshed late");
+            } else {
+                report.ok("clock", found);
+            }
+        }
+    }
+}
+
+async fn examine_rows(report: &mut Report, shape: &Shape, keyring: &Keyring, clock: &dyn Clock) {
+    let now = clock.now();
+    match shape.store.stats(now, before(now, Duration::from_secs(3_600))).await {
+        Err(error) => report.fail("connections", error, "the rows could not be counted"),
+        Ok(stats) if stats.expired > 0 => report.warn(
+            "connections",
+            format!("{} of {} have an expired access token, {} are due", stats.expired, stats.total, stats.due),
+            "see that a scheduler and a worker run, and whether an app below is held",
+        ),
+        Ok(stats) => report.ok("connections", format!("{}, {} due, none expired", stats.total, stats.due)),
+    }
+    for (key, rows) in shape.store.keys_in_use().await.unwrap_or_default() {
+        if !keyring.fingerprints().any(|known| known.as_str() == key) {
+            report.warn("keys", format!("{rows} rows need the key {key}"), "give it back in FERNET_KEY, behind the present one");
+        }
+    }
+    for app in shape.store.apps().await.unwrap_or_default() {
+        let found = format!("{} since {}: {}", app.state, app.since.to_rfc3339(), app.message.unwrap_or_default());
+        match app.state {
+            AppState::Open => {}
+            AppState::Outage => report.warn(app.provider.as_str(), found, "it is probed and goes on by itself"),
+            AppState::Fault => {
+                report.fail(app.provider.as_str(), found, "correct the client id and secret, then restart the workers");
+            }
+        }
+    }
+}
+
+async fn examine_providers(report: &mut Report, config: &Config, clock: &Arc<dyn Clock>) {
+    match providers::configured(config, clock) {
+        Err(error) => return report.fail("providers", format!("{error:#}"), "correct the setting that is named"),
+        Ok(apps) if apps.is_empty() => {
+            return report.warn("providers", "none is configured", "set AMAZON_CLIENT_ID and AMAZON_CLIENT_SECRET");
+        }
+        Ok(apps) => report.ok("providers", format!("{} configured", apps.len())),
+    }
+    for (name, url) in providers::token_urls(config).unwrap_or_default() {
+        match reach(&url).await {
+            Ok(()) => report.ok(name.as_str(), format!("{} accepts connections", url.host_str().unwrap_or_default())),
+            Err(error) => report.fail(name.as_str(), error, "see that this machine may connect out, and that the URL is right"),
+        }
+    }
+}
+
+async fn reach(url: &Url) -> Result<(), String> {
+    let (Some(host), Some(port)) = (url.host_str(), url.port_or_known_default()) else {
+        return Err(format!("{url} names no host"));
+    };
+    let address = format!("{}:{port}", host.trim_matches(['[', ']']));
+    match tokio::time::timeout(REACH_PATIENCE, TcpStream::connect(&address)).await {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(error)) => Err(format!("{address}: {error}")),
+        Err(_) => Err(format!("{address}: no answer within {} s", REACH_PATIENCE.as_secs())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_says_what_to_do() {
+        let mut report = Report::default();
+        report.ok("store", "answers");
+        report.warn("clock", "9000 ms from the store's", "set the clocks by NTP: tokens may be refreshed late");
+        assert!(!report.has_failure());
+        report.fail("queue", "connection refused", "see that the server runs and the URL is right");
+        assert!(report.has_failure());
+        insta::assert_snapshot!(report.text(), @r"
+        ok       store        answers
+        warning  clock        9000 ms from the store's
+                              -> set the clocks by NTP: tokens may be refreshed late
+        FAILURE  queue        connection refused
+                              -> see that the server runs and the URL is right
+        ");
+    }
+}

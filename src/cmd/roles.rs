@@ -1,0 +1,173 @@
+//! `serve`, `scheduler`, `worker`, `api`: processes that run until they are told to stop.
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use evergrant_api::{Probes, Server};
+use evergrant_contract::ids::ProcessId;
+use evergrant_contract::ports::{Clock, Provider};
+use evergrant_scheduler::Scheduler;
+use evergrant_vault::Keyring;
+use evergrant_workers::Workers;
+use tracing::{info, warn};
+
+use crate::clock::{SystemChance, SystemClock};
+use crate::config::Config;
+use crate::lifecycle::Lifecycle;
+use crate::peers::{announce, refuse_foreign_keys, this_process};
+use crate::shape::Shape;
+use crate::spool::FileSpool;
+use crate::{keys, providers, settings, telemetry};
+
+/// What a process runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Roles {
+    /// Finds what is due.
+    pub scheduler: bool,
+    /// Does the jobs.
+    pub worker: bool,
+    /// The word for this combination, as peers see it.
+    pub name: &'static str,
+}
+
+impl Roles {
+    /// Everything in one process.
+    pub const SERVE: Self = Self { scheduler: true, worker: true, name: "serve" };
+    /// Finds what is due.
+    pub const SCHEDULER: Self = Self { scheduler: true, worker: false, name: "scheduler" };
+    /// Does the jobs.
+    pub const WORKER: Self = Self { scheduler: false, worker: true, name: "worker" };
+    /// Only the API, which every role serves.
+    pub const API: Self = Self { scheduler: false, worker: false, name: "api" };
+}
+
+/// A process that is ready to run.
+pub struct Process {
+    /// The ports, for whoever wants to look while it runs.
+    pub shape: Shape,
+    /// Where the API listens.
+    pub address: std::net::SocketAddr,
+    lifecycle: Lifecycle,
+}
+
+/// Starts the roles and runs them until a signal.
+pub async fn run(config: &Config, roles: Roles) -> anyhow::Result<()> {
+    start(config, roles).await?.run().await
+}
+
+/// Opens everything that the roles need and starts them. Nothing runs yet if this fails.
+pub async fn start(config: &Config, roles: Roles) -> anyhow::Result<Process> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
+    let keyring = keys::keyring(config)?;
+    let providers = providers::configured(config, &clock)?;
+    let server = Server::bind(config.listen).await?;
+    let shape = Shape::open(config, Arc::clone(&keyring), Arc::clone(&clock)).await?;
+    let process = ProcessId::generate();
+    let me = this_process(process, roles.name, &keyring);
+    refuse_foreign_keys(shape.store.as_ref(), &me).await?;
+    take_back_what_the_keys_open(&shape, &keyring, clock.as_ref()).await?;
+
+    let mut lifecycle = Lifecycle::new(config.shutdown_deadline);
+    let parts = Parts { config, process, keyring: &keyring, clock: &clock, providers: &providers, shape: &shape };
+    let address = parts.start_api(&mut lifecycle, server);
+    if roles.worker {
+        parts.start_workers(&mut lifecycle)?;
+    }
+    if roles.scheduler {
+        parts.start_scheduler(&mut lifecycle);
+    }
+    let offices = Arc::clone(&shape.store) as _;
+    let announced = announce(offices, me, Arc::clone(&clock), lifecycle.stop.clone());
+    lifecycle.start("peers", async {
+        announced.await;
+        Ok(())
+    });
+    info!(%process, role = roles.name, mode = ?config.mode, version = env!("CARGO_PKG_VERSION"), "Evergrant started");
+    Ok(Process { shape, address, lifecycle })
+}
+
+/// Connections that were put out of use for want of a key that is there again.
+async fn take_back_what_the_keys_open(shape: &Shape, keyring: &Keyring, clock: &dyn Clock) -> anyhow::Result<()> {
+    let restored = shape.store.restore_decryptable(clock.now()).await?;
+    if restored > 0 {
+        info!(connections = restored, "The keys open connections that were undecryptable: they are in use again");
+    }
+    for (key, rows) in shape.store.keys_in_use().await? {
+        if !keyring.fingerprints().any(|known| known.as_str() == key) {
+            warn!(%key, rows, "Rows are encrypted with a key that FERNET_KEY lacks: they cannot be refreshed until it is given back");
+        }
+    }
+    Ok(())
+}
+
+struct Parts<'a> {
+    config: &'a Config,
+    process: ProcessId,
+    keyring: &'a Arc<Keyring>,
+    clock: &'a Arc<dyn Clock>,
+    providers: &'a [Arc<dyn Provider>],
+    shape: &'a Shape,
+}
+
+impl Parts<'_> {
+    fn start_api(&self, lifecycle: &mut Lifecycle, server: Server) -> std::net::SocketAddr {
+        let address = server.address();
+        let probes = Probes {
+            checks: self.shape.checks.clone(),
+            metrics: Box::new(telemetry::render_metrics),
+            version: env!("CARGO_PKG_VERSION"),
+        };
+        let stop = lifecycle.stop.clone();
+        lifecycle.start("api", async move { server.run(probes.routes(), stop).await.context("the API ended") });
+        address
+    }
+
+    fn start_workers(&self, lifecycle: &mut Lifecycle) -> anyhow::Result<()> {
+        let workers = Workers {
+            process: self.process,
+            settings: settings::worker(self.config),
+            store: Arc::clone(&self.shape.store),
+            queue: Arc::clone(&self.shape.queue),
+            events: Arc::clone(&self.shape.events),
+            spool: Arc::new(FileSpool::new(self.config.spool_path(), Arc::clone(self.keyring))),
+            providers: self.providers.to_vec(),
+            clock: Arc::clone(self.clock),
+            chance: Arc::new(SystemChance),
+            stop: lifecycle.stop.clone(),
+            abort: lifecycle.abort.clone(),
+        };
+        let handler = workers.handler()?;
+        lifecycle.start("workers", async move { workers.run(handler).await.context("the queue ended") });
+        Ok(())
+    }
+
+    fn start_scheduler(&self, lifecycle: &mut Lifecycle) {
+        let scheduler = Scheduler::new(
+            self.process,
+            settings::scheduler(self.config),
+            self.providers.iter().map(|provider| provider.policy().name.clone()),
+            Arc::clone(&self.shape.store),
+            Arc::clone(&self.shape.queue),
+            Arc::clone(self.clock),
+        );
+        let stop = lifecycle.stop.clone();
+        lifecycle.start("scheduler", async move {
+            scheduler.run(stop).await;
+            Ok(())
+        });
+    }
+}
+
+impl Process {
+    /// Tells it to stop; [`Process::run`] then returns.
+    pub fn stopper(&self) -> tokio_util::sync::CancellationToken {
+        self.lifecycle.stop.clone()
+    }
+
+    /// Runs until a signal, or until a component crashes.
+    pub async fn run(self) -> anyhow::Result<()> {
+        let ended = self.lifecycle.run().await;
+        self.shape.close().await;
+        ended
+    }
+}
