@@ -9,6 +9,8 @@ pub mod chance;
 pub mod clock;
 pub mod conformance;
 pub mod memory;
+pub mod proxy;
+pub mod secrets;
 pub mod services;
 
 pub use chance::{FixedChance, SeededChance};
@@ -18,6 +20,7 @@ pub use memory::provider::{Call, Reply, ScriptedProvider};
 pub use memory::queue::MemoryQueue;
 pub use memory::spool::MemorySpool;
 pub use memory::store::MemoryStore;
+pub use proxy::CuttableProxy;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

@@ -13,17 +13,17 @@ use std::time::Duration;
 
 /// The longest that a case may wait for anything, in real time. Generous: a machine may be busy, and a broken adapter only
 /// costs this once.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Keeps whatever an adapter stands on, such as a database, and cleans up when it is dropped.
 pub type Guard = Box<dyn Any + Send>;
 
 /// Waits, and fails the test if it takes longer than [`PATIENCE`].
 pub async fn soon<T>(what: &str, work: impl Future<Output = T>) -> T {
-    match tokio::time::timeout(PATIENCE, pin!(work)).await {
-        Ok(done) => done,
-        Err(_) => panic!("{what} did not happen within {PATIENCE:?}"),
-    }
+    let Ok(done) = tokio::time::timeout(PATIENCE, pin!(work)).await else {
+        panic!("{what} did not happen within {PATIENCE:?}");
+    };
+    done
 }
 
 /// Looks again and again until there is something to see, and fails the test if that takes longer than [`PATIENCE`].

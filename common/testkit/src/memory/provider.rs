@@ -253,7 +253,7 @@ impl Provider for ScriptedProvider {
 }
 
 fn answer(reply: Reply, n: usize, sent_at: Timestamp) -> Answer {
-    const HOUR: Duration = Duration::from_secs(3600);
+    const HOUR: Duration = Duration::from_hours(1);
     let (verdict, trace) = match reply {
         Reply::Rotated => (tokens(n, true, HOUR), trace(Some(200), None)),
         Reply::Refreshed => (tokens(n, false, HOUR), trace(Some(200), None)),

@@ -149,17 +149,19 @@ pub async fn a_job_put_back_comes_again(queue: Arc<dyn JobQueue>) {
     assert_eq!(came, 4, "put back three times, it came four times");
 }
 
-/// What one process cannot do, another may.
+/// What one process cannot do, another may; also when the first is about to end.
 pub async fn a_job_put_back_goes_to_another_worker(queue: Arc<dyn JobQueue>) {
     let all = jobs(DUE, 3);
-    let unable = Hands::deciding(true, |_, _| Fate::PutBack);
-    let unable_worker = Worker::start(&queue, DUE, 1, &unable);
+    let unable = Hands::deciding(false, |_, _| Fate::PutBack);
+    let ending = Worker::start(&queue, DUE, 1, &unable);
     publish(&*queue, all.clone()).await;
-    unable.until("a job put back", |tally| !tally.begun.is_empty()).await;
+    unable.until("a job in hand", |tally| tally.in_hand == 1).await;
+    ending.ask_to_stop();
     let able = Hands::open();
-    let able_worker = Worker::start(&queue, DUE, 1, &able);
+    let staying = Worker::start(&queue, DUE, 1, &able);
+    unable.release();
+    ending.stop().await;
     able.until("the handling by another", |tally| tally.has_done(&all)).await;
-    for worker in [unable_worker, able_worker] {
-        worker.stop().await;
-    }
+    staying.stop().await;
+    assert_eq!(unable.read(|tally| tally.begun.len()), 1, "it was about to end and took nothing more");
 }

@@ -66,12 +66,14 @@ impl Tally {
     }
 }
 
+/// Decides the fate of a job that has come so many times before.
+type Judge = dyn Fn(&Job, usize) -> Fate + Send + Sync;
+
 /// A handler that keeps a tally, and keeps jobs in hand while it is closed.
 pub(super) struct Hands {
     open: watch::Sender<bool>,
     tally: watch::Sender<Tally>,
-    /// The fate of a job that has come so many times before.
-    fate: Box<dyn Fn(&Job, usize) -> Fate + Send + Sync>,
+    fate: Box<Judge>,
 }
 
 impl Hands {

@@ -115,7 +115,7 @@ pub async fn a_failed_job_comes_with_its_settlement_once(store: Arc<dyn Store>, 
     let job = failed_job(id, clock.now());
     settle(&*store, Settlement { failed_job: Some(job.clone()), ..failed(lease, &clock) }).await;
     let open = async || store.open_jobs(10).await.expect("a working store lists failed jobs");
-    assert_eq!(open().await, [job.clone()]);
+    assert_eq!(open().await, std::slice::from_ref(&job));
     let lease = hold_as_it_stands(&*store, id).await.lease;
     let settlement = Settlement { failed_job: Some(job.clone()), ..failed(lease, &clock) };
     assert_eq!(settle(&*store, settlement).await, Settled::Written(Version::FIRST));

@@ -19,7 +19,7 @@ use evergrant_contract::verdict::{AnswerTrace, Attempt, Tokens, VerdictKind};
 use crate::ManualClock;
 use crate::conformance::eventually;
 
-pub(super) const HOUR: Duration = Duration::from_secs(3600);
+pub(super) const HOUR: Duration = Duration::from_hours(1);
 /// So short that it lapses while somebody looks.
 pub(super) const MOMENT: Duration = Duration::from_millis(1);
 
