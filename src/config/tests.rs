@@ -17,7 +17,7 @@ fn sources(env: &[(&str, &str)]) -> Sources {
 }
 
 fn load(env: &[(&str, &str)]) -> Config {
-    sources(env).load().map(|loaded| loaded.config).unwrap_or_else(|error| panic!("{error}"))
+    sources(env).load().map_or_else(|error| panic!("{error}"), |loaded| loaded.config)
 }
 
 fn with_file(text: &str, env: &[(&str, &str)]) -> Result<Loaded, ConfigError> {
@@ -39,7 +39,7 @@ fn complaint(text: &str, env: &[(&str, &str)]) -> String {
 
 fn problems(config: &Config) -> String {
     let problems = config.check().err().unwrap_or_default();
-    problems.iter().map(|problem| format!("{problem}\n")).collect()
+    problems.iter().flat_map(|problem| [problem.to_string(), "\n".to_owned()]).collect()
 }
 
 #[test]

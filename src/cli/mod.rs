@@ -1,0 +1,192 @@
+//! The command line: what can be asked, and how it is explained. What is done about it stands in `cmd`.
+
+#![expect(clippy::doc_markdown, reason = "these comments are the help, printed for people as they stand")]
+
+mod connections;
+#[cfg(test)]
+mod tests;
+mod trial;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub use connections::{
+    ConnectionsCommand, DisconnectArgs, ImportArgs, ListArgs, RefreshArgs, ShowArgs, Since, StatsArgs,
+};
+pub use trial::{DemoArgs, SimArgs, SimRotation};
+
+use crate::config::{Flag, LogFormat, Mode, Sources};
+
+/// Keeps OAuth grants alive: a user connects an account once, and every service finds a valid access token from then on.
+#[derive(Debug, Parser)]
+#[command(name = "evergrant", version, max_term_width = 100, after_help = EPILOGUE)]
+#[command(arg_required_else_help = true, disable_help_subcommand = true)]
+pub struct Cli {
+    /// What every command takes.
+    #[command(flatten)]
+    pub global: GlobalArgs,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EPILOGUE: &str = "\
+Examples:
+  evergrant demo                                    see it work; needs nothing
+  evergrant serve                                   one process, SQLite, no services
+  evergrant connections import users.csv            take over the original project's users
+  EVERGRANT_MODE=cluster evergrant worker           one part of a cluster
+
+Settings:
+  Every setting can stand in a file (--config, else ./evergrant.toml) or in the environment; flags win over the \
+environment and the environment over the file. docs/CONFIG.md lists them all. Secrets are never flags: other users of \
+the machine could read them.
+    FERNET_KEY, DATABASE_URL, AMQP_URL                        the key and the services
+    AMAZON_CLIENT_ID, AMAZON_CLIENT_SECRET                    the app at Amazon
+    REFRESH_INTERVAL, REFRESH_BUFFER, MAX_RETRIES             the pace
+    EVERGRANT_<SECTION>_<KEY>                                 everything else
+
+Exit codes:
+  0  done
+  1  failed
+  2  the command line is wrong
+  3  the configuration is refused
+  4  the store, the broker or a server cannot be reached
+  5  what was named does not exist";
+
+/// What every command takes.
+#[derive(Debug, Args)]
+pub struct GlobalArgs {
+    /// Configuration file (TOML); without it ./evergrant.toml is read if it is there.
+    #[arg(long, global = true, value_name = "FILE", env = "EVERGRANT_CONFIG", hide_env_values = true)]
+    #[arg(help_heading = "Global options")]
+    pub config: Option<PathBuf>,
+    /// Shape of the system [env: EVERGRANT_MODE] [default: embedded].
+    #[arg(long, global = true, help_heading = "Global options")]
+    pub mode: Option<Mode>,
+    /// Form of the log on standard error [env: EVERGRANT_LOG_FORMAT] [default: human].
+    #[arg(long, global = true, value_name = "FORMAT", help_heading = "Global options")]
+    pub log_format: Option<LogFormat>,
+    /// Least level logged, or directives such as info,evergrant_workers=debug [env: RUST_LOG] [default: info].
+    #[arg(long, global = true, value_name = "LEVEL", help_heading = "Global options")]
+    pub log_level: Option<String>,
+    /// Folder for what must survive a restart [env: EVERGRANT_DATA_DIR] [default: ./evergrant-data].
+    #[arg(long, global = true, value_name = "DIR", help_heading = "Global options")]
+    pub data_dir: Option<PathBuf>,
+}
+
+/// Whether data is printed for people or for programs.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct JsonArg {
+    /// Print JSON instead of text for people.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run everything in one process: scheduler, workers and API.
+    ///
+    /// In the embedded mode this is the whole system. In a cluster each process may also run one part alone.
+    Serve(ListenArgs),
+    /// Run a scheduler: finds tokens that are about to end and publishes jobs.
+    ///
+    /// Several may run; one leads and a standby takes over within seconds. Cluster only.
+    Scheduler(ListenArgs),
+    /// Run a worker: takes jobs, refreshes tokens and writes the results.
+    ///
+    /// As many as wanted; a refresh token is spent by exactly one of them. Cluster only.
+    Worker(ListenArgs),
+    /// Run the API alone.
+    ///
+    /// Hands out access tokens and takes forced refreshes. Cluster only.
+    Api(ListenArgs),
+    /// Bring the database to the version of this program.
+    ///
+    /// Applies the migrations that are missing, in order, and says which. Safe to repeat and to run from several
+    /// processes at once.
+    Migrate(JsonArg),
+    /// Check everything that a start needs, and say what to do about what is wrong.
+    ///
+    /// Looks at the configuration, the store, the broker, the keys, the clock and the reach of each provider. Changes
+    /// nothing. Exits 1 if anything would keep the system from working.
+    Doctor(JsonArg),
+    /// Ask a running process whether it is ready, for container health checks.
+    ///
+    /// Exits 0 if it is, 1 if it is up but not ready, 4 if nobody answers.
+    Healthcheck(HealthcheckArgs),
+    /// List, show, count, import, refresh or disconnect connections.
+    #[command(subcommand)]
+    Connections(ConnectionsCommand),
+    /// Make encryption keys, or see which are in use.
+    #[command(subcommand)]
+    Keys(KeysCommand),
+    /// See it work: everything in one process against a simulated Amazon, with a few faults.
+    ///
+    /// Uses a throw-away database and real refreshes of tokens that live for a minute or two. Exits 1 if any token ended
+    /// unrefreshed while the provider was healthy.
+    Demo(DemoArgs),
+    /// Run the simulated Amazon alone: consent page, token endpoint, profile and a few Ads and AMC endpoints.
+    ///
+    /// Point Evergrant at it with AMAZON_TOKEN_URL, AMAZON_AUTHORIZE_URL and AMAZON_API_URL.
+    Sim(SimArgs),
+}
+
+/// What commands that serve http take.
+#[derive(Debug, Args)]
+pub struct ListenArgs {
+    /// Address for the API, health and metrics [env: EVERGRANT_LISTEN] [default: 127.0.0.1:8080].
+    #[arg(long, value_name = "ADDRESS")]
+    pub listen: Option<SocketAddr>,
+}
+
+/// What `healthcheck` takes.
+#[derive(Debug, Args)]
+pub struct HealthcheckArgs {
+    /// Address of the process; without it, where this configuration would listen.
+    #[arg(long, value_name = "ADDRESS")]
+    pub address: Option<SocketAddr>,
+    /// How it is printed.
+    #[command(flatten)]
+    pub output: JsonArg,
+}
+
+/// What can be done with keys.
+#[derive(Debug, Subcommand)]
+pub enum KeysCommand {
+    /// Print a new key for FERNET_KEY.
+    ///
+    /// To rotate, put the new key before the old one, separated by a comma, in every process: the first encrypts, all
+    /// decrypt. The old key can go when `evergrant keys list` shows no rows under it.
+    Generate(JsonArg),
+    /// Show the fingerprints of the keys given, of those that peers use, and of those that rows are encrypted with.
+    List(JsonArg),
+}
+
+impl Cli {
+    /// Where the configuration comes from, with these flags on top.
+    pub fn sources(&self) -> Sources {
+        let global = &self.global;
+        let listen = match &self.command {
+            Command::Serve(args) | Command::Scheduler(args) | Command::Worker(args) | Command::Api(args) => args.listen,
+            _ => None,
+        };
+        let flags = [
+            ("--mode", "mode", global.mode.as_ref().map(word)),
+            ("--log-format", "log.format", global.log_format.as_ref().map(word)),
+            ("--log-level", "log.level", global.log_level.clone()),
+            ("--data-dir", "data_dir", global.data_dir.as_ref().map(|path| path.display().to_string())),
+            ("--listen", "listen", listen.map(|address| address.to_string())),
+        ];
+        let set = flags.into_iter().filter_map(|(flag, key, value)| Some(Flag { flag, key, value: value? }));
+        Sources::of_process(global.config.clone(), set.collect())
+    }
+}
+
+/// The word by which a value is chosen, on the command line and in the configuration alike.
+fn word(value: &impl ValueEnum) -> String {
+    value.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+}

@@ -1,0 +1,77 @@
+//! Every help text as it is printed, and what becomes of flags.
+
+use clap::{CommandFactory, Parser};
+use evergrant_contract::Timestamp;
+
+use super::{Cli, Command, ConnectionsCommand, Since};
+
+#[test]
+fn verify_cli() {
+    Cli::command().debug_assert();
+}
+
+/// The help of a command and of all below it, one snapshot each.
+fn snapshot(command: &mut clap::Command, path: &str) {
+    let help = command.render_long_help().to_string();
+    assert!(help.lines().all(|line| line.chars().count() <= 140), "{path} has a line that no terminal shows whole");
+    insta::assert_snapshot!(path, help);
+    for below in command.get_subcommands_mut() {
+        let path = format!("{path}_{}", below.get_name());
+        snapshot(below, &path);
+    }
+}
+
+#[test]
+fn every_help_text() {
+    let mut command = Cli::command().term_width(100);
+    command.build();
+    snapshot(&mut command, "help");
+}
+
+#[test]
+fn every_exit_code_is_documented() {
+    use crate::exit::Exit::{Config, Failure, NotFound, Ok, Unreachable, Usage};
+    for exit in [Ok, Failure, Usage, Config, Unreachable, NotFound] {
+        assert!(super::EPILOGUE.contains(&format!("\n  {}  ", exit as u8)), "{exit:?}");
+    }
+}
+
+#[test]
+fn flags_become_settings() {
+    let line = ["evergrant", "serve", "--mode", "cluster", "--log-format", "json", "--log-level", "debug"];
+    let cli = Cli::try_parse_from(line.into_iter().chain(["--listen", "[::1]:1", "--data-dir", "/d"])).unwrap();
+    let sources = crate::config::Sources { flags: cli.sources().flags, ..Default::default() };
+    let config = sources.load().unwrap().config;
+    assert_eq!(config.mode, crate::config::Mode::Cluster);
+    assert_eq!(config.log.format, crate::config::LogFormat::Json);
+    assert_eq!((config.log.level.as_str(), config.listen.port()), ("debug", 1));
+    assert_eq!(config.data_dir.to_str(), Some("/d"));
+}
+
+#[test]
+fn no_secret_is_a_flag() {
+    fn all_flags(command: &clap::Command, into: &mut Vec<String>) {
+        into.extend(command.get_arguments().filter_map(|arg| arg.get_long().map(str::to_owned)));
+        command.get_subcommands().for_each(|below| all_flags(below, into));
+    }
+    let mut flags = Vec::new();
+    all_flags(&Cli::command(), &mut flags);
+    assert!(flags.len() > 10);
+    for flag in flags {
+        assert!(!["key", "secret", "url", "password"].iter().any(|word| flag.contains(word)), "--{flag}");
+    }
+}
+
+#[test]
+fn since_is_a_time_or_how_long_ago() {
+    let now: Timestamp = "2026-11-23T12:00:00Z".parse().unwrap();
+    let since = |text: &str| text.parse::<Since>().map(|since| since.at(now).to_rfc3339());
+    assert_eq!(since("90m").as_deref(), Ok("2026-11-23T10:30:00+00:00"));
+    assert_eq!(since("2026-11-01T00:00:00+01:00").as_deref(), Ok("2026-10-31T23:00:00+00:00"));
+    assert!(since("yesterday").unwrap_err().contains("10m"));
+    let line = ["evergrant", "connections", "stats", "--since", "1h", "--json"];
+    let Command::Connections(ConnectionsCommand::Stats(args)) = Cli::try_parse_from(line).unwrap().command else {
+        panic!("another command");
+    };
+    assert!(args.output.json);
+}

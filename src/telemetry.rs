@@ -1,0 +1,142 @@
+//! Logs on standard error, metrics for `/metrics`.
+
+use std::io::{self, IsTerminal};
+
+use metrics_exporter_prometheus::{BuildError, PrometheusBuilder, PrometheusHandle};
+use tracing::Subscriber;
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::fmt::time::ChronoUtc;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer, Registry};
+
+use crate::config::{Log, LogFormat};
+
+/// To the millisecond: enough to order the lines of one process, short enough to read.
+const HUMAN_TIME: &str = "%H:%M:%S%.3f";
+const JSON_TIME: &str = "%Y-%m-%dT%H:%M:%S%.6fZ";
+
+/// Upper bounds of histogram buckets, in seconds: from a statement on a warm store to a call at its time-out.
+const BUCKETS: &[f64] = &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
+
+/// Why telemetry cannot be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum TelemetryError {
+    /// The log level is not one.
+    #[error("log.level is not a level or a list of directives such as info,evergrant_workers=debug: {0}")]
+    Level(#[from] tracing_subscriber::filter::ParseError),
+    /// It was set up before.
+    #[error("telemetry was set up before: {0}")]
+    Twice(#[from] tracing_subscriber::util::TryInitError),
+    /// The metrics recorder refused.
+    #[error("the metrics recorder cannot be set up: {0}")]
+    Metrics(#[from] BuildError),
+}
+
+/// Sends the logs of this process to standard error from now on. Once in the life of a process.
+pub fn log_to_stderr(log: &Log) -> Result<(), TelemetryError> {
+    let colours = io::stderr().is_terminal();
+    Ok(subscriber(log, io::stderr, colours)?.try_init()?)
+}
+
+/// Collects the metrics of this process from now on; the handle renders them as text for `/metrics`, and wants its
+/// `run_upkeep` called every few seconds. Once in the life of a process.
+pub fn record_metrics() -> Result<PrometheusHandle, TelemetryError> {
+    Ok(PrometheusBuilder::new().set_buckets(BUCKETS)?.install_recorder()?)
+}
+
+fn subscriber<W>(log: &Log, to: W, colours: bool) -> Result<impl Subscriber + Send + Sync, TelemetryError>
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
+    let filter = EnvFilter::builder().parse(&log.level)?;
+    let layer = tracing_subscriber::fmt::layer().with_writer(to);
+    let layer: Box<dyn Layer<Registry> + Send + Sync> = match log.format {
+        LogFormat::Human => layer
+            .compact()
+            .with_ansi(colours)
+            .with_target(false)
+            .with_timer(ChronoUtc::new(HUMAN_TIME.to_owned()))
+            .boxed(),
+        LogFormat::Json => layer
+            .json()
+            .flatten_event(true)
+            .with_current_span(true)
+            .with_span_list(false)
+            .with_timer(ChronoUtc::new(JSON_TIME.to_owned()))
+            .boxed(),
+    };
+    Ok(Registry::default().with(layer.with_filter(filter)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Page(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Page {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn written(format: LogFormat, level: &str) -> String {
+        let page = Page::default();
+        let to = page.clone();
+        let log = Log { format, level: level.to_owned() };
+        tracing::subscriber::with_default(subscriber(&log, move || to.clone(), false).unwrap(), || {
+            let span = tracing::info_span!("job.run", connection = "c1");
+            let _inside = span.enter();
+            tracing::info!(seconds = 90, "Token expires soon, refreshing...");
+            tracing::debug!("too fine");
+        });
+        let bytes = page.0.lock().unwrap().clone();
+        String::from_utf8(bytes).unwrap()
+    }
+
+    #[test]
+    fn people_get_one_readable_line() {
+        let text = written(LogFormat::Human, "info");
+        let (time, rest) = text.split_once(' ').unwrap();
+        assert_eq!(time.len(), "12:00:00.000".len());
+        assert_eq!(rest.trim(), "INFO job.run: Token expires soon, refreshing... seconds=90 connection=\"c1\"");
+    }
+
+    #[test]
+    fn machines_get_stable_names() {
+        let line: serde_json::Value = serde_json::from_str(&written(LogFormat::Json, "info")).unwrap();
+        let names: Vec<_> = line.as_object().unwrap().keys().map(String::as_str).collect();
+        assert_eq!(names, ["level", "message", "seconds", "span", "target", "timestamp"]);
+        assert_eq!((&line["level"], &line["seconds"]), (&"INFO".into(), &90.into()));
+        assert_eq!(line["span"], serde_json::json!({"name": "job.run", "connection": "c1"}));
+    }
+
+    #[test]
+    fn levels_are_kept_to_and_nonsense_is_refused() {
+        assert!(written(LogFormat::Human, "debug").contains("too fine"));
+        assert_eq!(written(LogFormat::Human, "warn"), "");
+        let log = Log { format: LogFormat::Human, level: "evergrant=loud".to_owned() };
+        assert!(matches!(subscriber(&log, io::sink, false), Err(TelemetryError::Level(_))));
+    }
+
+    #[test]
+    fn metrics_render_as_prometheus_text() {
+        let recorder = PrometheusBuilder::new().set_buckets(BUCKETS).unwrap().build_recorder();
+        metrics::with_local_recorder(&recorder, || {
+            metrics::counter!("refreshes_total", "provider" => "amazon-na").increment(2);
+            metrics::histogram!("call_seconds").record(0.2);
+        });
+        let text = recorder.handle().render();
+        assert!(text.contains("refreshes_total{provider=\"amazon-na\"} 2"), "{text}");
+        assert!(text.contains("call_seconds_bucket{le=\"0.25\"} 1"), "{text}");
+    }
+}
