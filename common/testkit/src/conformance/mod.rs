@@ -15,6 +15,9 @@ use std::time::Duration;
 /// costs this once.
 pub const PATIENCE: Duration = Duration::from_mins(1);
 
+/// The longest that a whole case may take.
+const CASE_PATIENCE: Duration = Duration::from_mins(3);
+
 /// Keeps whatever an adapter stands on, such as a database, and cleans up when it is dropped.
 pub type Guard = Box<dyn Any + Send>;
 
@@ -24,6 +27,12 @@ pub async fn soon<T>(what: &str, work: impl Future<Output = T>) -> T {
         panic!("{what} did not happen within {PATIENCE:?}");
     };
     done
+}
+
+/// Waits for a case, and fails the test if it hangs.
+async fn complete(case: impl Future<Output = ()>) {
+    let ended = tokio::time::timeout(CASE_PATIENCE, case).await.is_ok();
+    assert!(ended, "the case did not end within {CASE_PATIENCE:?}");
 }
 
 /// Looks again and again until there is something to see, and fails the test if that takes longer than [`PATIENCE`].

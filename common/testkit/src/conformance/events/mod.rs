@@ -14,7 +14,7 @@ pub async fn run(
     case: impl AsyncFnOnce(Arc<dyn EventBus>),
 ) {
     let Some((bus, guard)) = fresh().await else { return };
-    super::soon("the case's end", case(bus)).await;
+    super::complete(case(bus)).await;
     drop(guard);
 }
 

@@ -17,7 +17,7 @@ pub async fn run(
     case: impl AsyncFnOnce(Arc<dyn JobQueue>),
 ) {
     let Some((queue, guard)) = fresh().await else { return };
-    super::soon("the case's end", case(Arc::clone(&queue))).await;
+    super::complete(case(Arc::clone(&queue))).await;
     for kind in JobKind::ALL {
         steps::until_depth(&*queue, *kind, 0).await;
     }

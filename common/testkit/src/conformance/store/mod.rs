@@ -7,11 +7,13 @@ pub mod apps;
 pub mod connections;
 pub mod failed_jobs;
 pub mod leases;
+mod model;
 pub mod offices;
 pub mod schedule;
 pub mod settlements;
 mod steps;
 pub mod takeovers;
+pub mod walk;
 
 use std::sync::Arc;
 
@@ -27,7 +29,7 @@ pub async fn run(
 ) {
     let clock = ManualClock::new();
     let Some((store, guard)) = fresh(Arc::clone(&clock)).await else { return };
-    super::soon("the case's end", case(store, clock)).await;
+    super::complete(case(store, clock)).await;
     drop(guard);
 }
 
@@ -105,6 +107,8 @@ macro_rules! store_conformance {
                 only_the_holder_resigns,
                 offices_are_held_apart,
                 peers_are_those_seen_lately;
+            walk:
+                a_random_walk_agrees_with_the_model;
         }
     };
 }

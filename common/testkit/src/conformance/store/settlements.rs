@@ -9,8 +9,8 @@ use evergrant_contract::secret::Secret;
 use evergrant_contract::state::{Reason, State};
 
 use super::steps::{
-    HOUR, access_token, access_token_in_the_clear, at_once, attempt, connect, ended, failed, failed_job, find,
-    hold_as_it_stands, new_connection, put_all, refreshed, secs, settle, unchanged,
+    HOUR, access_token, access_token_in_the_clear, at_once, attempt, connect, ended, failed, failed_job, find, hold,
+    hold_as_it_stands, new_connection, put_all, refreshed, request, secs, settle, unchanged,
 };
 use crate::ManualClock;
 
@@ -178,6 +178,8 @@ pub async fn a_consent_during_a_refresh_wins(store: Arc<dyn Store>, clock: Arc<M
     assert_eq!(settle(&*store, ended(lease, &clock, Reason::GrantInvalid)).await, Settled::Lost);
     let row = find(&*store, id).await;
     assert_eq!((row.state, row.version), (State::Active, SECOND));
+    let next = hold(&*store, request(id, SECOND)).await;
+    assert_eq!(next.refresh_token.expose(), "Atzr|consent", "the lease on the former tokens holds up nobody");
 }
 
 /// Adapters write many in one commit: each caller still gets its own answer, and a lost one spoils no other.
