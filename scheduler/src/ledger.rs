@@ -86,7 +86,7 @@ mod tests {
 
     use super::*;
 
-    const MINUTE: Duration = Duration::from_secs(60);
+    const MINUTE: Duration = Duration::from_mins(1);
 
     fn due(at_secs: i64) -> Due {
         let refresh_at = Timestamp::from_timestamp(1_800_000_000 + at_secs, 0).unwrap();
@@ -95,7 +95,9 @@ mod tests {
 
     fn publish(ledger: &mut Ledger, rows: &[Due], now: Duration) {
         let mut look = ledger.rebuild(now, MINUTE);
-        rows.iter().for_each(|row| look.published(row));
+        for row in rows {
+            look.published(row);
+        }
         look.finish(None);
     }
 

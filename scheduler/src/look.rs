@@ -98,7 +98,9 @@ impl Outlook {
             if let Err(error) = publish(ports.queue, &jobs).await {
                 break Err(error.into());
             }
-            jobs.iter().for_each(|due| look.published(due));
+            for due in &jobs {
+                look.published(due);
+            }
             let published = u32::try_from(jobs.len()).unwrap_or(u32::MAX);
             looked.published += published;
             allowance -= published;

@@ -20,7 +20,7 @@ const BUSY_NAP: Duration = Duration::from_millis(100);
 /// The nap after a look that failed.
 const TROUBLED_NAP: Duration = Duration::from_secs(1);
 /// Between two sweeps.
-const SWEEP_EVERY: Duration = Duration::from_secs(3_600);
+const SWEEP_EVERY: Duration = Duration::from_hours(1);
 
 /// Finds what is due and publishes it. Several may run; one leads.
 pub struct Scheduler {
@@ -87,7 +87,9 @@ impl Scheduler {
             Err(LookError::Queue(error)) => {
                 warn!(%error, "What is due cannot be published yet; it stays due");
                 // Whatever the queue took may be gone with it.
-                self.outlooks.iter_mut().for_each(Outlook::forget);
+                for outlook in &mut self.outlooks {
+                    outlook.forget();
+                }
                 TROUBLED_NAP
             }
             Err(LookError::Store(error)) => {

@@ -22,15 +22,3 @@ pub struct SchedulerSettings {
     /// Kept attempts and dealt-with failed jobs are removed when older than this.
     pub retention: Duration,
 }
-
-#[cfg(test)]
-pub(crate) const TEST_SETTINGS: SchedulerSettings = SchedulerSettings {
-    refresh_interval: Duration::from_secs(600),
-    wake_check: Duration::from_secs(1),
-    page_size: 10,
-    publish_rate: 1_000,
-    queue_high_water: 50,
-    republish_after: Duration::from_secs(60),
-    lead_ttl: Duration::from_secs(6),
-    retention: Duration::from_secs(86_400),
-};

@@ -123,13 +123,13 @@ mod tests {
         let tokens = Tokens {
             access_token: Secret::new("a"),
             refresh_token: None,
-            lifetime: Duration::from_secs(3600),
+            lifetime: Duration::from_hours(1),
             refresh_expires_at: None,
             scopes: None,
         };
         let expires_at = Timestamp::from_timestamp(1_800_003_600, 0).unwrap();
         let step = decide(CALM, AMAZON, &answer(Verdict::Refreshed(tokens)));
-        assert_eq!(step, Step::Settle(Finding::Refreshed { expires_at, lifetime: Duration::from_secs(3600) }));
+        assert_eq!(step, Step::Settle(Finding::Refreshed { expires_at, lifetime: Duration::from_hours(1) }));
     }
 
     #[test]

@@ -24,7 +24,7 @@ use crate::settings::WorkerSettings;
 use crate::writer::{Writer, Written, store_pauses};
 
 /// A connection whose provider app this process is not configured for is looked at again after this.
-const UNKNOWN_PROVIDER_PAUSE: Duration = Duration::from_secs(300);
+const UNKNOWN_PROVIDER_PAUSE: Duration = Duration::from_mins(5);
 
 /// What every job needs.
 pub(crate) struct Context {

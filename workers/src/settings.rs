@@ -92,11 +92,11 @@ pub(crate) mod tests {
             tries: 2,
             commit_budget: Duration::from_secs(5),
             admit_patience: Duration::from_secs(1),
-            buffer: Duration::from_secs(900),
-            back_off: BackOff { first: Duration::from_secs(15), cap: Duration::from_secs(1800) },
+            buffer: Duration::from_mins(15),
+            back_off: BackOff { first: Duration::from_secs(15), cap: Duration::from_mins(30) },
             max_attempts: 3,
             outage_probe_every: Duration::from_secs(5),
-            fault_probe_every: Duration::from_secs(60),
+            fault_probe_every: Duration::from_mins(1),
         }
     }
 

@@ -75,7 +75,7 @@ mod tests {
 
     use super::*;
 
-    const MINUTE: Duration = Duration::from_secs(60);
+    const MINUTE: Duration = Duration::from_mins(1);
 
     #[test]
     fn an_hour_keeps_the_whole_buffer_and_short_tokens_keep_a_share() {

@@ -169,8 +169,8 @@ mod tests {
 
     fn rules(confirmation: Confirmation) -> Rules {
         Rules {
-            margin: Margin { buffer: Duration::from_secs(900), share_percent: 25 },
-            back_off: BackOff { first: Duration::from_secs(15), cap: Duration::from_secs(1800) },
+            margin: Margin { buffer: Duration::from_mins(15), share_percent: 25 },
+            back_off: BackOff { first: Duration::from_secs(15), cap: Duration::from_mins(30) },
             max_attempts: 3,
             confirmation,
         }
@@ -198,15 +198,13 @@ mod tests {
 
     #[test]
     fn success_heals_everything_refreshable() {
-        let finding = Finding::Refreshed {
-            expires_at: after(now(), Duration::from_secs(3600)),
-            lifetime: Duration::from_secs(3600),
-        };
+        let finding =
+            Finding::Refreshed { expires_at: after(now(), Duration::from_hours(1)), lifetime: Duration::from_hours(1) };
         for state in [State::Active, State::Failing, State::Suspect] {
             let change =
                 transition(Standing { state, failures: 9, suspicions: 2 }, finding, &rules(IN_JOB), now(), 0.0);
             assert_eq!(change.standing, Standing::ACTIVE);
-            assert_eq!(change.refresh_at, Some(after(now(), Duration::from_secs(2700))));
+            assert_eq!(change.refresh_at, Some(after(now(), Duration::from_mins(45))));
         }
     }
 
@@ -232,10 +230,10 @@ mod tests {
 
     #[test]
     fn a_pause_asked_for_costs_nothing_and_is_kept_to() {
-        let finding = Finding::Throttled { retry_after: Some(Duration::from_secs(120)) };
+        let finding = Finding::Throttled { retry_after: Some(Duration::from_mins(2)) };
         let change = transition(Standing::ACTIVE, finding, &rules(IN_JOB), now(), 0.0);
         assert_eq!(change.standing, Standing::ACTIVE);
-        assert_eq!(change.refresh_at, Some(after(now(), Duration::from_secs(120))));
+        assert_eq!(change.refresh_at, Some(after(now(), Duration::from_mins(2))));
     }
 
     fn findings() -> impl Strategy<Value = Finding> {

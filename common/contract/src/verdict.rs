@@ -145,7 +145,7 @@ impl Rotation {
 
 /// How a provider's `invalid_grant` is confirmed before it is believed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "mode", rename_all = "snake_case")]
+#[serde(tag = "mode", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Confirmation {
     /// Once more after a pause, inside the same job: a person who waits is told the truth at once.
     InJob {
