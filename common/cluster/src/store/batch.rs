@@ -1,6 +1,7 @@
 //! Groups concurrent one-item calls into batches: a commit of a hundred rows costs a ninth of a hundred commits.
 
 use std::collections::HashSet;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -8,8 +9,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use evergrant_contract::ids::ConnectionId;
 use evergrant_contract::ports::StoreError;
-use tokio::sync::{Mutex, mpsc, oneshot};
-use tokio::time::{Instant, timeout_at};
+use tokio::sync::{Mutex, Notify, mpsc, oneshot};
+use tokio::time::{Instant, sleep_until};
 
 use super::error::again;
 
@@ -17,9 +18,6 @@ use super::error::again;
 const BATCH_MAX: usize = 100;
 /// Calls that may wait for a batch; the next ones wait before they are counted.
 const WAITING_MAX: usize = 4_096;
-/// How long a batch gathers company while another is under way.
-const LINGER: Duration = Duration::from_millis(2);
-
 /// Work that is done for many at once.
 #[async_trait]
 pub(super) trait Batch: Send + Sync + 'static {
@@ -47,9 +45,12 @@ struct Call<B: Batch> {
 
 impl<B: Batch> Batcher<B> {
     /// Starts so many lanes, each with one batch under way at a time. They end when the batcher is gone and all is done.
-    pub(super) fn start(work: B, lanes: usize) -> Self {
+    ///
+    /// `linger` is how long a batch gathers company while another is under way.
+    pub(super) fn start(work: B, lanes: usize, linger: Duration) -> Self {
         let (calls, waiting) = mpsc::channel(WAITING_MAX);
-        let inbox = Arc::new(Inbox { waiting: Mutex::new(waiting), under_way: AtomicUsize::new(0) });
+        let (under_way, finished) = (AtomicUsize::new(0), Notify::new());
+        let inbox = Arc::new(Inbox { waiting: Mutex::new(waiting), under_way, finished, linger });
         let work = Arc::new(work);
         for _ in 0..lanes {
             tokio::spawn(lane(Arc::clone(&work), Arc::clone(&inbox)));
@@ -70,23 +71,33 @@ impl<B: Batch> Batcher<B> {
 struct Inbox<B: Batch> {
     waiting: Mutex<mpsc::Receiver<Call<B>>>,
     under_way: AtomicUsize,
+    /// A batch is no longer under way.
+    finished: Notify,
+    linger: Duration,
 }
 
 impl<B: Batch> Inbox<B> {
     /// The next batch; empty when there will be none.
     ///
     /// A call that finds no batch under way goes out at once, alone or with whoever came with it. One that does waits a
-    /// little for company, since the database is busy anyway.
+    /// little for company, since the database is busy anyway, but no longer than that.
     async fn next(&self) -> Vec<Call<B>> {
         let mut waiting = self.waiting.lock().await;
         let mut calls = Vec::new();
         waiting.recv_many(&mut calls, BATCH_MAX).await;
-        let deadline = Instant::now() + LINGER;
-        while !calls.is_empty() && calls.len() < BATCH_MAX && self.under_way.load(Ordering::Relaxed) > 0 {
+        let deadline = Instant::now() + self.linger;
+        while !calls.is_empty() && calls.len() < BATCH_MAX {
+            let mut finished = pin!(self.finished.notified());
+            // From here on no end of a batch is missed, the one between these two lines included.
+            finished.as_mut().enable();
+            if self.under_way.load(Ordering::SeqCst) == 0 {
+                break;
+            }
             let room = BATCH_MAX - calls.len();
-            match timeout_at(deadline, waiting.recv_many(&mut calls, room)).await {
-                Ok(1..) => {}
-                Ok(0) | Err(_) => break,
+            tokio::select! {
+                more = waiting.recv_many(&mut calls, room) => if more == 0 { break },
+                () = finished => {}
+                () = sleep_until(deadline) => break,
             }
         }
         calls
@@ -99,13 +110,14 @@ async fn lane<B: Batch>(work: Arc<B>, inbox: Arc<Inbox<B>>) {
         if calls.is_empty() {
             return;
         }
-        inbox.under_way.fetch_add(1, Ordering::Relaxed);
+        inbox.under_way.fetch_add(1, Ordering::SeqCst);
         while !calls.is_empty() {
             let later = split_off_repeats(&mut calls);
             answer(&*work, calls).await;
             calls = later;
         }
-        inbox.under_way.fetch_sub(1, Ordering::Relaxed);
+        inbox.under_way.fetch_sub(1, Ordering::SeqCst);
+        inbox.finished.notify_waiters();
     }
 }
 
@@ -142,4 +154,169 @@ async fn answer<B: Batch>(work: &B, calls: Vec<Call<B>>) {
 
 fn no_answer() -> StoreError {
     StoreError::Refused("a batch of one came back without an answer".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex as StdMutex;
+
+    use tokio::sync::Semaphore;
+    use uuid::Uuid;
+
+    use super::*;
+
+    /// Whoever waits this long in a test has waited for the wrong thing.
+    const FOREVER: Duration = Duration::from_hours(1);
+
+    /// A question about this row; the answer is the row.
+    #[derive(Clone, Copy)]
+    enum Ask {
+        Fine(u128),
+        /// Fails whatever batch it is in, and would again.
+        Poison(u128),
+        /// Fails whatever batch it is in; the database is away.
+        Away(u128),
+    }
+
+    impl Ask {
+        const fn row(self) -> u128 {
+            match self {
+                Self::Fine(row) | Self::Poison(row) | Self::Away(row) => row,
+            }
+        }
+    }
+
+    /// Writes down its batches, and runs one for each permit.
+    #[derive(Clone)]
+    struct Diary {
+        batches: Arc<StdMutex<Vec<Vec<u128>>>>,
+        permits: Arc<Semaphore>,
+    }
+
+    impl Diary {
+        fn new(permits: usize) -> Self {
+            Self { batches: Arc::default(), permits: Arc::new(Semaphore::new(permits)) }
+        }
+
+        fn sizes(&self) -> Vec<usize> {
+            self.batches.lock().unwrap().iter().map(Vec::len).collect()
+        }
+    }
+
+    #[async_trait]
+    impl Batch for Diary {
+        type Question = Ask;
+        type Answer = u128;
+
+        fn connection(ask: &Ask) -> ConnectionId {
+            Uuid::from_u128(ask.row()).into()
+        }
+
+        async fn run(&self, asks: &[Ask]) -> Result<Vec<u128>, StoreError> {
+            self.batches.lock().unwrap().push(asks.iter().map(|ask| ask.row()).collect());
+            self.permits.acquire().await.unwrap().forget();
+            if asks.iter().any(|ask| matches!(ask, Ask::Away(_))) {
+                return Err(StoreError::Unavailable("away".to_owned()));
+            }
+            if asks.iter().any(|ask| matches!(ask, Ask::Poison(_))) {
+                return Err(StoreError::Refused("poison".to_owned()));
+            }
+            Ok(asks.iter().map(|ask| ask.row()).collect())
+        }
+    }
+
+    /// Each from a task of its own, as workers do; answers in the order of the questions.
+    async fn ask_all(batcher: Batcher<Diary>, asks: impl IntoIterator<Item = Ask>) -> Vec<Result<u128, StoreError>> {
+        let batcher = Arc::new(batcher);
+        let ask = |ask| {
+            let batcher = Arc::clone(&batcher);
+            tokio::spawn(async move { batcher.call(ask).await })
+        };
+        let calls: Vec<_> = asks.into_iter().map(ask).collect();
+        futures::future::join_all(calls).await.into_iter().map(Result::unwrap).collect()
+    }
+
+    #[tokio::test]
+    async fn a_call_that_finds_no_batch_under_way_goes_out_at_once() {
+        let diary = Diary::new(1_000);
+        let batcher = Batcher::start(diary.clone(), 2, FOREVER);
+        for row in 0..3 {
+            assert_eq!(batcher.call(Ask::Fine(row)).await.unwrap(), row);
+        }
+        assert_eq!(diary.sizes(), [1, 1, 1]);
+    }
+
+    #[tokio::test]
+    async fn concurrent_calls_share_batches_of_a_hundred_and_get_their_own_answers() {
+        let diary = Diary::new(1_000);
+        let batcher = Batcher::start(diary.clone(), 1, FOREVER);
+        let answers = ask_all(batcher, (0..250).map(Ask::Fine)).await;
+        let rows: Vec<_> = answers.into_iter().map(Result::unwrap).collect();
+        assert_eq!(rows, (0..250).collect::<Vec<_>>());
+        assert_eq!(diary.sizes(), [100, 100, 50]);
+    }
+
+    #[tokio::test]
+    async fn a_row_asked_for_twice_is_in_two_batches() {
+        let diary = Diary::new(1_000);
+        let batcher = Batcher::start(diary.clone(), 1, FOREVER);
+        let answers = ask_all(batcher, [1, 2, 1, 1, 3].map(Ask::Fine)).await;
+        assert!(answers.iter().all(Result::is_ok));
+        assert_eq!(*diary.batches.lock().unwrap(), [vec![1, 2, 3], vec![1], vec![1]]);
+    }
+
+    #[tokio::test]
+    async fn one_bad_question_fails_alone() {
+        let diary = Diary::new(1_000);
+        let batcher = Batcher::start(diary.clone(), 1, FOREVER);
+        let answers = ask_all(batcher, [Ask::Fine(1), Ask::Poison(2), Ask::Fine(3)]).await;
+        let text: Vec<_> = answers.into_iter().map(|answer| answer.map_err(|error| error.to_string())).collect();
+        assert_eq!(text, [Ok(1), Err("the store refused: poison".to_owned()), Ok(3)]);
+    }
+
+    /// Trying each alone would ask a database that is down a hundred times.
+    #[tokio::test]
+    async fn an_outage_is_told_to_all_at_once() {
+        let diary = Diary::new(1_000);
+        let batcher = Batcher::start(diary.clone(), 1, FOREVER);
+        let answers = ask_all(batcher, [Ask::Fine(1), Ask::Away(2), Ask::Fine(3)]).await;
+        assert!(answers.iter().all(|answer| matches!(answer, Err(StoreError::Unavailable(_)))));
+        assert_eq!(diary.sizes(), [3]);
+    }
+
+    /// Starts a first batch that does not end, and then asks one by one.
+    async fn sizes_while_one_is_under_way(asks: u128, linger: Duration) -> Vec<usize> {
+        let diary = Diary::new(0);
+        let calls = tokio::spawn(ask_all(Batcher::start(diary.clone(), 2, linger), (0..=asks).map(Ask::Fine)));
+        while diary.sizes().len() < 2 {
+            tokio::task::yield_now().await;
+        }
+        diary.permits.add_permits(1_000);
+        assert!(calls.await.unwrap().iter().all(Result::is_ok));
+        diary.sizes()
+    }
+
+    #[tokio::test]
+    async fn while_one_is_under_way_a_batch_gathers_until_it_is_full_or_has_waited_long_enough() {
+        let full = sizes_while_one_is_under_way(250, FOREVER).await;
+        assert_eq!(full[..2], [100, 100], "the second waited for nothing once it was full");
+        let waited = sizes_while_one_is_under_way(150, Duration::from_millis(2)).await;
+        assert_eq!(waited, [100, 51], "the second did not wait for more that never came");
+    }
+
+    #[tokio::test]
+    async fn what_was_asked_for_is_done_after_the_batcher_is_gone() {
+        let diary = Diary::new(0);
+        let batcher = Batcher::start(diary.clone(), 1, FOREVER);
+        {
+            let mut call = Box::pin(batcher.call(Ask::Fine(1)));
+            assert!(futures::poll!(&mut call).is_pending());
+        }
+        drop(batcher);
+        diary.permits.add_permits(1);
+        while diary.permits.available_permits() > 0 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(diary.sizes(), [1]);
+    }
 }

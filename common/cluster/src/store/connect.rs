@@ -1,12 +1,14 @@
 //! How to reach the database.
 
-use std::str::FromStr;
 use std::time::Duration;
 
 use evergrant_contract::ports::StoreError;
 use evergrant_contract::secret::Secret;
-use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{Connection as _, PgConnection, PgPool};
+use tokio::time::timeout;
+
+use super::error::store_error;
 
 /// How to reach the database.
 #[derive(Clone)]
@@ -37,22 +39,43 @@ impl PgOptions {
 
     /// A pool that connects when it is first used.
     pub(super) fn pool(&self) -> Result<PgPool, StoreError> {
-        // The cause is left out on purpose: it may quote the URL, and the URL may hold a password.
-        let refused = |_| {
-            StoreError::Refused("the database URL is not of the form postgres://user:password@host/database".to_owned())
-        };
-        let timeout_ms = self.statement_timeout.as_millis().to_string();
-        let options = PgConnectOptions::from_str(self.url.expose())
-            .map_err(refused)?
-            .application_name(&self.application_name)
-            .options([
-                // A vanished process must not keep its row locks.
-                ("idle_in_transaction_session_timeout", timeout_ms.as_str()),
-                ("statement_timeout", timeout_ms.as_str()),
-                // Our statements lock rows and then look at them again, which the stricter levels answer with an error.
-                ("default_transaction_isolation", r"read committed"),
-            ]);
         let pool = PgPoolOptions::new().max_connections(self.max_connections).acquire_timeout(self.acquire_timeout);
-        Ok(pool.connect_lazy_with(options))
+        let timeout_ms = self.statement_timeout.as_millis().to_string();
+        Ok(pool.connect_lazy_with(self.target()?.options([
+            ("statement_timeout", timeout_ms.as_str()),
+            // A vanished process must not keep its row locks.
+            ("idle_in_transaction_session_timeout", timeout_ms.as_str()),
+        ])))
+    }
+
+    /// One connection outside the pool, whose statements may take their time. Unlike a pool, it says why it cannot be had.
+    pub(super) async fn single(&self) -> Result<PgConnection, StoreError> {
+        let target = self.target()?;
+        let address = format!("{}:{}", target.get_host(), target.get_port());
+        match timeout(self.acquire_timeout, PgConnection::connect_with(&target)).await {
+            Ok(Ok(connection)) => Ok(connection),
+            Ok(Err(sqlx::Error::Io(error))) => {
+                Err(StoreError::Unavailable(format!("no connection to PostgreSQL at {address}: {error}")))
+            }
+            Ok(Err(error)) => Err(store_error(error)),
+            Err(_) => Err(StoreError::Unavailable(format!(
+                "no answer from PostgreSQL at {address} within {:?}",
+                self.acquire_timeout
+            ))),
+        }
+    }
+
+    fn target(&self) -> Result<PgConnectOptions, StoreError> {
+        // The cause of a bad URL is left out on purpose: it may quote it, and it may hold a password.
+        let url = self.url.expose();
+        let has_scheme = url.starts_with("postgres://") || url.starts_with("postgresql://");
+        let parsed = url.parse::<PgConnectOptions>().ok().filter(|_| has_scheme).ok_or_else(|| {
+            StoreError::Refused(
+                "the database URL is not of the form postgres://user:password@host:port/database".to_owned(),
+            )
+        })?;
+        // Our statements lock rows and look at them again, which the stricter levels answer with an error.
+        let isolation = [("default_transaction_isolation", "read committed")];
+        Ok(parsed.application_name(&self.application_name).options(isolation))
     }
 }

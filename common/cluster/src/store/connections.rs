@@ -5,7 +5,7 @@ use evergrant_contract::Timestamp;
 use evergrant_contract::connection::{
     AccessToken, Connection, ConnectionFilter, IfPresent, NewConnection, Stats, Stored,
 };
-use evergrant_contract::ids::{ConnectionId, Version};
+use evergrant_contract::ids::{ConnectionId, ProviderName, UserId, Version};
 use evergrant_contract::ports::{Connections, StoreError};
 use evergrant_contract::state::State;
 use evergrant_contract::timing::to_millis;
@@ -60,8 +60,8 @@ impl Connections for PgStore {
              LIMIT $6",
             after.map_or(Uuid::nil(), ConnectionId::uuid),
             &filter.states.iter().map(|state| state.as_str()).collect::<Vec<_>>() as &[&str],
-            filter.provider.as_ref().map(|provider| provider.as_str()),
-            filter.user.as_ref().map(|user| user.as_str()),
+            filter.provider.as_ref().map(ProviderName::as_str),
+            filter.user.as_ref().map(UserId::as_str),
             filter.expired_before,
             i64::from(limit),
         )

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use evergrant_contract::Timestamp;
 use evergrant_contract::failed_job::FailedJob;
-use evergrant_contract::ids::JobId;
+use evergrant_contract::ids::{ConnectionId, JobId, ProviderName};
 use evergrant_contract::ports::{FailedJobs, StoreError};
 use evergrant_contract::timing::to_millis;
 use evergrant_contract::verdict::Attempt;
@@ -79,9 +79,8 @@ pub(super) async fn insert(connection: &mut PgConnection, jobs: &[&FailedJob]) -
          ON CONFLICT (id) DO NOTHING",
         &jobs.iter().map(|job| job.id.uuid()).collect::<Vec<_>>(),
         &jobs.iter().map(|job| text(&job.kind)).collect::<Vec<_>>(),
-        &jobs.iter().map(|job| job.connection.map(evergrant_contract::ids::ConnectionId::uuid)).collect::<Vec<_>>()
-            as &[Option<Uuid>],
-        &jobs.iter().map(|job| job.provider.as_ref().map(|name| name.as_str())).collect::<Vec<_>>()
+        &jobs.iter().map(|job| job.connection.map(ConnectionId::uuid)).collect::<Vec<_>>() as &[Option<Uuid>],
+        &jobs.iter().map(|job| job.provider.as_ref().map(ProviderName::as_str)).collect::<Vec<_>>()
             as &[Option<&str>],
         &jobs.iter().map(|job| text(&job.payload)).collect::<Vec<_>>(),
         &attempts.map_err(|error| sqlx::Error::Encode(error.into()))?,

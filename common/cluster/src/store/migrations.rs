@@ -1,7 +1,7 @@
 //! The migrations of this release.
 
 use evergrant_contract::ports::StoreError;
-use sqlx::PgPool;
+use sqlx::PgConnection;
 use sqlx::migrate::{Migrate, MigrateError, Migration, Migrator};
 
 use super::error::store_error;
@@ -11,14 +11,13 @@ static MIGRATOR: Migrator = sqlx::migrate!("../../migrations/postgres");
 /// `undefined_table`: no migration was ever applied.
 const NO_SUCH_TABLE: &str = "42P01";
 
-pub(super) async fn run(pool: &PgPool) -> Result<Vec<String>, StoreError> {
-    let missing = pending(pool).await?;
-    MIGRATOR.run(pool).await.map_err(migrate_error)?;
+pub(super) async fn run(connection: &mut PgConnection) -> Result<Vec<String>, StoreError> {
+    let missing = pending(connection).await?;
+    MIGRATOR.run(connection).await.map_err(migrate_error)?;
     Ok(missing)
 }
 
-pub(super) async fn pending(pool: &PgPool) -> Result<Vec<String>, StoreError> {
-    let mut connection = pool.acquire().await.map_err(store_error)?;
+pub(super) async fn pending(connection: &mut PgConnection) -> Result<Vec<String>, StoreError> {
     let applied = match connection.list_applied_migrations(&MIGRATOR.table_name).await {
         Ok(applied) => applied,
         Err(MigrateError::Execute(sqlx::Error::Database(error))) if error.code().as_deref() == Some(NO_SUCH_TABLE) => {
@@ -31,8 +30,8 @@ pub(super) async fn pending(pool: &PgPool) -> Result<Vec<String>, StoreError> {
 }
 
 /// A database that is ahead is fine: during an upgrade the former release still runs.
-pub(super) async fn refuse_pending(pool: &PgPool) -> Result<(), StoreError> {
-    let missing = pending(pool).await?;
+pub(super) async fn refuse_pending(connection: &mut PgConnection) -> Result<(), StoreError> {
+    let missing = pending(connection).await?;
     if missing.is_empty() {
         return Ok(());
     }

@@ -28,6 +28,7 @@ mod settle;
 mod time;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use evergrant_contract::ports::{Clock, StoreError};
 use evergrant_vault::Keyring;
@@ -37,6 +38,7 @@ pub use self::connect::PgOptions;
 
 use self::acquire::Acquire;
 use self::batch::Batcher;
+use self::error::store_error;
 use self::seal::Vault;
 use self::settle::Settle;
 use self::time::StoreTime;
@@ -44,6 +46,8 @@ use self::time::StoreTime;
 /// Batches that take leases, and as many that write results, under way at a time. Two fill the time that the other waits
 /// for the disk; more only make the batches smaller.
 const LANES: usize = 2;
+/// How long a batch gathers company while another is under way: about as long as that one takes.
+const LINGER: Duration = Duration::from_millis(2);
 
 /// The store of the cluster shape.
 ///
@@ -58,10 +62,9 @@ pub struct PgStore {
 
 impl PgStore {
     /// Connects, and refuses a database whose migrations are not those of this release. Must be called within a runtime.
-    pub async fn connect(options: PgOptions, keyring: Arc<Keyring>) -> Result<Self, StoreError> {
-        let pool = options.pool()?;
-        migrations::refuse_pending(&pool).await?;
-        Ok(Self::assemble(pool, Vault::new(keyring), StoreTime::Database))
+    pub async fn connect(options: &PgOptions, keyring: Arc<Keyring>) -> Result<Self, StoreError> {
+        migrations::refuse_pending(&mut options.single().await?).await?;
+        Ok(Self::assemble(options.pool()?, Vault::new(keyring), StoreTime::Database))
     }
 
     /// The same store with leases, offices and peers on this clock instead of the database's. For tests: in a cluster only
@@ -73,12 +76,12 @@ impl PgStore {
 
     /// Applies what is missing and returns its names.
     pub async fn migrate(options: &PgOptions) -> Result<Vec<String>, StoreError> {
-        migrations::run(&options.pool()?).await
+        migrations::run(&mut options.single().await?).await
     }
 
     /// The names of migrations that this release has and the database lacks.
     pub async fn pending(&self) -> Result<Vec<String>, StoreError> {
-        migrations::pending(&self.pool).await
+        migrations::pending(&mut *self.pool.acquire().await.map_err(store_error)?).await
     }
 
     /// Closes the connections, those in use when they are done.
@@ -87,8 +90,8 @@ impl PgStore {
     }
 
     fn assemble(pool: PgPool, vault: Vault, time: StoreTime) -> Self {
-        let acquire = Batcher::start(Acquire { pool: pool.clone(), time: time.clone() }, LANES);
-        let settle = Batcher::start(Settle { pool: pool.clone(), vault: vault.clone() }, LANES);
+        let acquire = Batcher::start(Acquire { pool: pool.clone(), time: time.clone() }, LANES, LINGER);
+        let settle = Batcher::start(Settle { pool: pool.clone(), vault: vault.clone() }, LANES, LINGER);
         Self { pool, vault, time, acquire, settle }
     }
 }

@@ -69,7 +69,7 @@ impl Vault {
             refresh_token: present(tokens.refresh_token.as_ref())
                 .map(|token| self.seal(id, Field::RefreshToken, token)),
             expires_at: to_millis(after(sent_at, tokens.lifetime)),
-            refreshed_at: to_millis(sent_at),
+            refreshed_at: to_millis(settlement.decided_at),
             refresh_expires_at: tokens.refresh_expires_at.map(to_millis),
             scopes: tokens.scopes,
         });

@@ -8,6 +8,7 @@ use evergrant_contract::connection::Settled;
 use evergrant_contract::failed_job::FailedJob;
 use evergrant_contract::ids::{ConnectionId, Version};
 use evergrant_contract::ports::StoreError;
+use evergrant_contract::state::Reason;
 use evergrant_contract::timing::to_millis;
 use evergrant_contract::verdict::Attempt;
 use evergrant_vault::Field;
@@ -131,7 +132,7 @@ async fn write_schedules(
         &settlements.iter().map(|settlement| settlement.tokens.is_some()).collect::<Vec<_>>(),
         &changes.iter().map(Option::is_some).collect::<Vec<_>>(),
         &standings.iter().map(|s| s.map(|s| s.state.as_str())).collect::<Vec<_>>() as &[Option<&str>],
-        &reasons.iter().map(|reason| reason.map(|reason| reason.as_str())).collect::<Vec<_>>() as &[Option<&str>],
+        &reasons.iter().map(|reason| reason.map(Reason::as_str)).collect::<Vec<_>>() as &[Option<&str>],
         &changes.iter().map(|change| change.and_then(|change| change.refresh_at).map(to_millis)).collect::<Vec<_>>()
             as &[Option<Timestamp>],
         &standings.iter().map(|s| s.map(|s| counter(s.failures))).collect::<Vec<_>>() as &[Option<i32>],

@@ -1,0 +1,17 @@
+//! What every store must do.
+
+use std::any::Any;
+use std::sync::Arc;
+
+use evergrant_contract::ports::Store;
+use evergrant_testkit::ManualClock;
+
+use crate::database::{Database, keyring};
+
+async fn fresh(clock: Arc<ManualClock>) -> Option<(Arc<dyn Store>, Box<dyn Any + Send>)> {
+    let database = Database::fresh().await?;
+    let store = database.store(keyring()).await.with_clock(clock);
+    Some((Arc::new(store), Box::new(database)))
+}
+
+evergrant_testkit::store_conformance!(fresh);

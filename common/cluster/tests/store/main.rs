@@ -1,0 +1,17 @@
+//! The PostgreSQL store against a real PostgreSQL: what every store must do, and what only this one can get wrong.
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::unwrap_used,
+    reason = "this is test code: a broken expectation must end the test"
+)]
+
+mod conformance;
+mod crowd;
+mod database;
+mod keys;
+mod outage;
+mod plan;
+mod poison;
+mod steps;
