@@ -1,0 +1,41 @@
+# syntax=docker/dockerfile:1
+# Two images: one builds, with everything that needs; the other runs, with next to nothing.
+
+FROM rust:1.95-bookworm AS manifests
+WORKDIR /src
+COPY . .
+# Only what decides about dependencies, with an empty source for every target: this stage is rebuilt on every change, but
+# its result, and so the layer that builds the dependencies, changes only when a manifest or the lock file does.
+RUN mkdir /manifests \
+    && find . -name Cargo.toml -not -path './target/*' -exec cp --parents {} /manifests \; \
+    && cp --parents Cargo.lock .cargo/config.toml /manifests \
+    && cd /manifests \
+    && find . -name Cargo.toml -printf '%h/src\n' | xargs mkdir -p \
+    && find . -type d -name src -exec touch {}/lib.rs \; \
+    && find . -type d -name src -exec sh -c 'echo "fn main() {}" > "$1/main.rs"' _ {} \;
+
+FROM rust:1.95-bookworm AS build
+WORKDIR /src
+COPY --from=manifests /manifests .
+RUN cargo build --locked --release --package evergrant
+COPY . .
+# Sources keep the dates of the checkout, which are older than the empty ones just built: without a new date cargo would
+# take those for current.
+RUN find . -name '*.rs' -exec touch {} + && cargo build --locked --release --package evergrant
+
+FROM debian:bookworm-slim
+# The certificates of public authorities, for calls to providers.
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends ca-certificates \
+    && rm -rf /var/lib/apt/lists/* \
+    && useradd --system --uid 10001 --home-dir /var/lib/evergrant --create-home evergrant
+COPY --from=build /src/target/release/evergrant /usr/local/bin/evergrant
+USER evergrant
+WORKDIR /var/lib/evergrant
+# Inside a container every address is its own; what the network may reach is decided by the ports that are published.
+ENV EVERGRANT_DATA_DIR=/var/lib/evergrant EVERGRANT_LISTEN=0.0.0.0:8001
+VOLUME /var/lib/evergrant
+EXPOSE 8001
+HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 CMD ["evergrant", "healthcheck"]
+ENTRYPOINT ["evergrant"]
+CMD ["serve"]
