@@ -56,6 +56,7 @@ macro_rules! store_conformance {
                 ended_and_unknown_connections_are_not_refreshable,
                 a_lease_given_back_changes_nothing_else;
             takeovers:
+                a_lease_that_stands_is_not_taken_over,
                 a_lapsed_lease_is_contested_before_it_is_taken_over,
                 a_contest_gives_the_holder_its_whole_grace,
                 the_holder_settles_while_its_lease_is_contested,

@@ -13,6 +13,22 @@ use super::steps::{
 };
 use crate::ManualClock;
 
+/// However often it is asked for, with however short a grace, and by its own holder too.
+pub async fn a_lease_that_stands_is_not_taken_over(store: Arc<dyn Store>, clock: Arc<ManualClock>) {
+    let id = connect(&*store, &clock, "user").await;
+    let holder = hold(&*store, request(id, Version::FIRST)).await.lease;
+    for look in 0..30 {
+        let mut asked = LeaseRequest { takeover_grace: MOMENT, ..request(id, Version::FIRST) };
+        if look % 2 == 0 {
+            asked.owner = holder.owner;
+        }
+        assert_eq!(word(&acquire(&*store, asked).await), "busy", "look {look} comes within the hour of the lease");
+        clock.advance(10 * MOMENT).await;
+    }
+    let settled = settle(&*store, refreshed(holder, &clock, "holder")).await;
+    assert_eq!(settled, Settled::Written(Version::FIRST.next()));
+}
+
 /// The first look that finds it lapsed only starts the contest, however short the grace; a later one takes it over and
 /// learns from whom.
 pub async fn a_lapsed_lease_is_contested_before_it_is_taken_over(store: Arc<dyn Store>, clock: Arc<ManualClock>) {
