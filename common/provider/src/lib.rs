@@ -1,1 +1,26 @@
-//! OAuth 2 token endpoints: descriptors, wire, verdicts.
+#![doc = include_str!("../README.md")]
+
+mod breaker;
+mod consent;
+mod credentials;
+mod descriptor;
+mod endpoint;
+mod exchange;
+mod http;
+mod lifetime;
+mod question;
+mod reading;
+mod redact;
+mod registry;
+mod retry_after;
+mod table;
+mod turnstile;
+
+pub use breaker::{Breaker, Trip};
+pub use consent::ConsentLifetime;
+pub use credentials::Credentials;
+pub use descriptor::{AnswerForm, BodyForm, ClientAuth, Descriptor, Overrides, Pointer, RequestForm, SuccessMark};
+pub use endpoint::EndpointError;
+pub use http::{HttpProvider, ProviderError, Timeouts};
+pub use lifetime::ExpiryUnit;
+pub use registry::{DescriptorError, Registry};
