@@ -1,5 +1,7 @@
 //! The doubles do to a test what it asks of them: their knobs, their logs and their gates.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "the steps are test code, though not themselves tests")]
+
 use std::sync::Arc;
 use std::time::Duration;
 
