@@ -17,7 +17,8 @@ use lane::Lane;
 
 /// A queue within one process: a bounded lane for each kind of job, worked by apalis.
 ///
-/// It keeps nothing on disk and does not need to: a job lost with the process is found again in its row.
+/// It keeps nothing on disk and does not need to: a job lost with the process is found again in its row. A job put back goes
+/// to the end of its lane and is handed out again as soon as it gets there, so a handler that cannot go on pauses first.
 #[derive(Debug)]
 pub struct LocalQueue {
     refresh_due: Arc<Lane>,

@@ -12,6 +12,7 @@ use evergrant_contract::ports::{Connections, StoreError};
 use evergrant_contract::state::State;
 use evergrant_contract::verdict::{AnswerTrace, Attempt};
 use evergrant_vault::Field;
+use uuid::Uuid;
 
 use super::SqliteStore;
 use super::columns::{Row, millis};
@@ -74,11 +75,16 @@ impl Connections for SqliteStore {
     }
 
     async fn restore_decryptable(&self, now: Timestamp) -> Result<u64, StoreError> {
-        let found = quarantine::decryptable(&self.readers, &self.keyring).await?;
-        if found.is_empty() {
-            return Ok(0);
+        let (mut restored, mut after) = (0, Uuid::nil());
+        loop {
+            let mut connections = quarantine::page(&self.readers, after).await?;
+            let Some(last) = connections.last() else { return Ok(restored) };
+            after = last.id;
+            connections.retain(|found| found.opens(&self.keyring));
+            if !connections.is_empty() {
+                restored += self.writer.write(Restore { connections, now }).await?;
+            }
         }
-        self.writer.write(Restore { connections: found, now }).await
     }
 
     async fn attempts(&self, id: ConnectionId, limit: u32) -> Result<Vec<Attempt>, StoreError> {

@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use evergrant_contract::Timestamp;
 use evergrant_contract::failed_job::FailedJob;
+use evergrant_contract::ids::{ConnectionId, ProviderName};
 use evergrant_contract::ports::{FailedJobs, StoreError};
 use sqlx::SqliteConnection;
 use uuid::Uuid;
@@ -55,8 +56,8 @@ impl FailedJobs for SqliteStore {
 
 /// Keeps a failed job, unless it is kept already.
 pub(super) async fn insert(db: &mut SqliteConnection, job: &FailedJob) -> Result<(), StoreError> {
-    let (id, connection) = (job.id.uuid(), job.connection.map(|connection| connection.uuid()));
-    let provider = job.provider.as_ref().map(|provider| provider.as_str());
+    let (id, connection) = (job.id.uuid(), job.connection.map(ConnectionId::uuid));
+    let provider = job.provider.as_ref().map(ProviderName::as_str);
     let (attempts, failed_at, state) = (json_text(&job.attempts), millis(job.failed_at), job.state.as_str());
     sqlx::query!(
         "INSERT INTO failed_jobs

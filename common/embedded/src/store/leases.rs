@@ -23,7 +23,16 @@ use super::writer::{Scope, Write};
 #[async_trait]
 impl Leases for SqliteStore {
     async fn acquire(&self, request: LeaseRequest) -> Result<Leased, StoreError> {
-        self.writer.write(Acquire(request)).await
+        let Some((decision, stored)) = self.writer.write(Acquire(request)).await? else {
+            return Ok(Leased::NotRefreshable { state: None });
+        };
+        Ok(match decision {
+            // Decrypted by the caller, so that the writer does not spend its time on it.
+            Decision::Take { from } => stored.held(&self.keyring, &request, from),
+            Decision::Contest | Decision::Wait => Leased::Busy,
+            Decision::MovedOn => Leased::MovedOn { version: stored.version },
+            Decision::Ended => Leased::NotRefreshable { state: Some(stored.standing.state) },
+        })
     }
 
     async fn settle(&self, settlement: Settlement) -> Result<Settled, StoreError> {
@@ -35,32 +44,22 @@ struct Acquire(LeaseRequest);
 
 #[async_trait]
 impl Write for Acquire {
-    type Output = Leased;
+    type Output = Option<(Decision, Candidate)>;
 
-    async fn apply(&self, scope: &mut Scope<'_>) -> Result<Leased, StoreError> {
+    async fn apply(&self, scope: &mut Scope<'_>) -> Result<Self::Output, StoreError> {
         let request = &self.0;
-        let Some(stored) = Candidate::read(scope.db, request.connection).await? else {
-            return Ok(Leased::NotRefreshable { state: None });
-        };
-        match decide(&stored, request, scope.now) {
-            Decision::Take { from } => {
-                let until = millis(after(scope.now, request.ttl));
-                take(scope.db, request, until).await?;
-                Ok(stored.held(scope.keyring, request, from))
-            }
-            Decision::Contest => {
-                contest(scope.db, request.connection, millis(scope.now)).await?;
-                Ok(Leased::Busy)
-            }
-            Decision::Wait => Ok(Leased::Busy),
-            Decision::MovedOn => Ok(Leased::MovedOn { version: stored.version }),
-            Decision::Ended => Ok(Leased::NotRefreshable { state: Some(stored.standing.state) }),
+        let Some(stored) = Candidate::read(scope.db, request.connection).await? else { return Ok(None) };
+        let decision = decide(&stored, request, scope.now);
+        match decision {
+            Decision::Take { .. } => take(scope.db, request, millis(after(scope.now, request.ttl))).await?,
+            Decision::Contest => contest(scope.db, request.connection, millis(scope.now)).await?,
+            Decision::Wait | Decision::MovedOn | Decision::Ended => (),
         }
+        Ok(Some((decision, stored)))
     }
 }
 
 /// What a request for a lease comes to.
-#[derive(Debug, PartialEq, Eq)]
 enum Decision {
     Take { from: Option<ProcessId> },
     Contest,

@@ -1,7 +1,7 @@
 //! Reading connections as people see them.
 
 use evergrant_contract::connection::{Connection, ConnectionFilter};
-use evergrant_contract::ids::{ConnectionId, Version};
+use evergrant_contract::ids::{ConnectionId, ProviderName, UserId, Version};
 use evergrant_contract::ports::StoreError;
 use evergrant_contract::state::State;
 use sqlx::SqlitePool;
@@ -68,8 +68,8 @@ pub(super) async fn list(
     let after = after.map_or(Uuid::nil(), ConnectionId::uuid);
     let states = (!filter.states.is_empty())
         .then(|| json_text(&filter.states.iter().map(|state| state.as_str()).collect::<Vec<_>>()));
-    let provider = filter.provider.as_ref().map(|provider| provider.as_str());
-    let user = filter.user.as_ref().map(|user| user.as_str());
+    let provider = filter.provider.as_ref().map(ProviderName::as_str);
+    let user = filter.user.as_ref().map(UserId::as_str);
     let expired_before = filter.expired_before.map(millis);
     let rows = connections!(
         "WHERE c.id > ?1

@@ -13,6 +13,9 @@ use super::columns::{Row, json_text, millis};
 use super::error::Explain;
 use super::writer::{Scope, Write};
 
+/// A process that has not announced itself for a day did not depart, it died.
+const FORGOTTEN_AFTER: Duration = Duration::from_hours(24);
+
 #[async_trait]
 impl Offices for SqliteStore {
     async fn lead(&self, office: &'static str, process: ProcessId, ttl: Duration) -> Result<bool, StoreError> {
@@ -125,6 +128,8 @@ impl Write for Announce {
     async fn apply(&self, scope: &mut Scope<'_>) -> Result<(), StoreError> {
         let Peer { process, role, primary_key, keys, seen_at: _ } = &self.0;
         let (process, keys, now) = (process.uuid(), json_text(keys), millis(scope.now));
+        let forgotten = millis(before(scope.now, FORGOTTEN_AFTER));
+        sqlx::query!("DELETE FROM peers WHERE seen_at < ?", forgotten).execute(&mut *scope.db).await.explain()?;
         sqlx::query!(
             "INSERT INTO peers (process_id, role, primary_key, keys, seen_at) VALUES (?, ?, ?, ?, ?)
              ON CONFLICT (process_id) DO UPDATE

@@ -80,11 +80,11 @@ async fn known<'a>(
     db: &mut SqliteConnection,
     chunk: &'a [NewConnection],
 ) -> Result<HashMap<Key<'a>, ConnectionId>, StoreError> {
-    let keys = Value::from_iter(chunk.iter().map(|connection| {
+    let names = chunk.iter().map(|connection| {
         let (user, provider, account) = key(connection);
         json!([user, provider, account])
-    }))
-    .to_string();
+    });
+    let keys = names.collect::<Value>().to_string();
     let rows = sqlx::query!(
         r#"SELECT k.key + 0 AS "position!: i64", c.id AS "id!: Uuid"
            FROM json_each(?) k
@@ -94,8 +94,8 @@ async fn known<'a>(
     .fetch_all(db)
     .await
     .explain()?;
-    let named = |position: i64| usize::try_from(position).ok().and_then(|position| chunk.get(position));
-    Ok(rows.into_iter().filter_map(|row| Some((key(named(row.position)?), row.id.into()))).collect())
+    let asked = |position: i64| usize::try_from(position).ok().and_then(|position| chunk.get(position));
+    Ok(rows.into_iter().filter_map(|row| Some((key(asked(row.position)?), row.id.into()))).collect())
 }
 
 /// Where a connection with these tokens starts.
@@ -116,7 +116,7 @@ async fn insert(scope: &mut Scope<'_>, plan: &[Planned<'_>]) -> Result<(), Store
         Stored::Inserted(id) => Some(row(scope, *id, connection)),
         Stored::Kept(_) | Stored::Replaced(_) => None,
     });
-    let (rows, now) = (Value::from_iter(new).to_string(), millis(scope.now));
+    let (rows, now) = (new.collect::<Value>().to_string(), millis(scope.now));
     sqlx::query!(
         "INSERT INTO connections
              (id, user_id, provider, account, label, scopes, consent_at, refresh_expires_at, created_at)

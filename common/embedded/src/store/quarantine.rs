@@ -13,29 +13,40 @@ use super::error::Explain;
 use super::sealed;
 use super::writer::{Scope, Write};
 
-/// A connection in quarantine as it was when its refresh token was found to open.
+/// A connection in quarantine as it was found.
 pub(super) struct Found {
-    id: Uuid,
+    pub(super) id: Uuid,
     refresh_token: String,
 }
 
-/// The connections in quarantine whose refresh token the present keyring opens.
-pub(super) async fn decryptable(readers: &SqlitePool, keyring: &Keyring) -> Result<Vec<Found>, StoreError> {
-    let rows = sqlx::query_as!(
+impl Found {
+    /// Whether the keyring opens its refresh token.
+    pub(super) fn opens(&self, keyring: &Keyring) -> bool {
+        let id = ConnectionId::from(self.id);
+        sealed::open(keyring, id, Field::RefreshToken, self.refresh_token.clone()).is_ok()
+    }
+}
+
+/// How many are looked at, and restored in one commit, at a time: a wrong key puts everything into quarantine.
+const PAGE: u32 = 1000;
+
+/// Some of the connections in quarantine, in the order of their ids from behind `after`.
+pub(super) async fn page(readers: &SqlitePool, after: Uuid) -> Result<Vec<Found>, StoreError> {
+    sqlx::query_as!(
         Found,
         r#"SELECT s.connection_id AS "id!: Uuid", t.refresh_token AS "refresh_token!"
            FROM schedules s
            JOIN tokens t ON t.connection_id = s.connection_id
-           WHERE s.state = 'needs_reauth' AND s.reason = 'undecryptable' AND t.refresh_token IS NOT NULL"#,
+           WHERE s.state = 'needs_reauth' AND s.reason = 'undecryptable' AND t.refresh_token IS NOT NULL
+             AND s.connection_id > ?
+           ORDER BY s.connection_id
+           LIMIT ?"#,
+        after,
+        PAGE,
     )
     .fetch_all(readers)
     .await
-    .explain()?;
-    let opens = |row: &Found| {
-        let id = ConnectionId::from(row.id);
-        sealed::open(keyring, id, Field::RefreshToken, row.refresh_token.clone()).is_ok()
-    };
-    Ok(rows.into_iter().filter(opens).collect())
+    .explain()
 }
 
 /// Takes connections out of quarantine, unless something has happened to them since they were found.

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use evergrant_contract::connection::{Lease, Settled, Settlement};
 use evergrant_contract::ids::Version;
 use evergrant_contract::ports::StoreError;
-use evergrant_contract::state::State;
+use evergrant_contract::state::{Reason, State};
 use evergrant_contract::timing::{after, to_millis};
 use evergrant_contract::transition::Change;
 use evergrant_contract::verdict::Attempt;
@@ -159,7 +159,7 @@ async fn release(db: &mut SqliteConnection, id: Uuid, version: Version) -> Resul
 }
 
 async fn move_on(db: &mut SqliteConnection, id: Uuid, change: &Change) -> Result<(), StoreError> {
-    let (state, reason) = (change.standing.state.as_str(), change.reason.map(|reason| reason.as_str()));
+    let (state, reason) = (change.standing.state.as_str(), change.reason.map(Reason::as_str));
     let refresh_at = change.refresh_at.map(millis);
     let (failures, suspicions) = (change.standing.failures, change.standing.suspicions);
     sqlx::query!(

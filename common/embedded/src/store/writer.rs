@@ -11,7 +11,7 @@ use evergrant_contract::Timestamp;
 use evergrant_contract::ports::{Clock, StoreError};
 use evergrant_vault::Keyring;
 use futures::FutureExt;
-use sqlx::SqliteConnection;
+use sqlx::{Connection, SqliteConnection};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -141,16 +141,26 @@ struct Desk {
 }
 
 impl Desk {
-    async fn run(mut self, mut queue: mpsc::Receiver<Box<dyn Item>>, closing: CancellationToken) {
+    async fn run(mut self, queue: mpsc::Receiver<Box<dyn Item>>, closing: CancellationToken) {
+        self.serve(queue, closing).await;
+        // Waits for the end of the connection, which locks the file while it merges the write-ahead log into it.
+        if let Some(connection) = self.connection.take()
+            && let Err(error) = connection.close().await
+        {
+            tracing::warn!(%error, "the database file was not closed well; the next start recovers it");
+        }
+    }
+
+    async fn serve(&mut self, mut queue: mpsc::Receiver<Box<dyn Item>>, closing: CancellationToken) {
         let mut group = Vec::new();
         loop {
             let taken = tokio::select! {
                 biased;
-                taken = queue.recv_many(&mut group, self.options.group_limit.max(1)) => taken,
                 () = closing.cancelled(), if !queue.is_closed() => {
                     queue.close();
                     continue;
                 }
+                taken = queue.recv_many(&mut group, self.options.group_limit.max(1)) => taken,
             };
             if taken == 0 {
                 return;

@@ -3,7 +3,8 @@
 use std::any::Any;
 use std::sync::Arc;
 
-use evergrant_contract::ports::Store;
+use evergrant_contract::ports::{EventBus, JobQueue, Store};
+use evergrant_embedded::{LocalEvents, LocalQueue};
 use evergrant_testkit::ManualClock;
 
 use crate::store::{File, keyring};
@@ -15,3 +16,15 @@ async fn store(clock: Arc<ManualClock>) -> Option<(Arc<dyn Store>, Box<dyn Any +
 }
 
 evergrant_testkit::store_conformance!(store);
+
+async fn queue() -> Option<(Arc<dyn JobQueue>, Box<dyn Any + Send>)> {
+    Some((Arc::new(LocalQueue::default()), Box::new(())))
+}
+
+evergrant_testkit::queue_conformance!(queue);
+
+async fn bus() -> Option<(Arc<dyn EventBus>, Box<dyn Any + Send>)> {
+    Some((Arc::new(LocalEvents::default()), Box::new(())))
+}
+
+evergrant_testkit::events_conformance!(bus);

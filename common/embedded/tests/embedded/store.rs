@@ -9,7 +9,7 @@ use evergrant_contract::connection::{
     Grant, IfPresent, Lease, LeaseRequest, Leased, NewConnection, Settled, Settlement, Stored,
 };
 use evergrant_contract::ids::{ConnectionId, ProcessId, Version};
-use evergrant_contract::ports::{Apps, Clock, Connections, Leases, Offices, StoreError};
+use evergrant_contract::ports::{Apps, Clock, Connections, Leases, Offices, Peer, StoreError};
 use evergrant_contract::secret::Secret;
 use evergrant_contract::state::{Reason, State};
 use evergrant_contract::transition::{Change, Standing};
@@ -19,7 +19,7 @@ use evergrant_testkit::ManualClock;
 use evergrant_vault::Keyring;
 use sqlx::{Connection as _, SqliteConnection};
 
-const HOUR: Duration = Duration::from_secs(3600);
+const HOUR: Duration = Duration::from_hours(1);
 
 /// A database file in a folder of its own, both removed in the end.
 pub(crate) struct File {
@@ -253,6 +253,60 @@ async fn a_key_that_comes_back_ends_the_quarantine() {
     let row = store.find(id).await.unwrap().unwrap();
     assert_eq!((row.state, row.version, row.refresh_at), (State::Active, Version::FIRST, Some(clock.now())));
     assert_eq!(hold(&store, id).await.refresh_token.expose(), "Atzr|plain-refresh");
+}
+
+#[tokio::test]
+async fn a_quarantine_of_many_pages_ends_as_a_whole() {
+    const CONNECTIONS: usize = 2_100;
+    let (file, keyring, clock) = (File::new(), keyring(), ManualClock::new());
+    let store = file.open(&keyring, &clock).await;
+    let offer = (0..CONNECTIONS).map(|n| new_connection(&format!("user-{n}"), &clock)).collect();
+    store.put(offer, IfPresent::Keep).await.unwrap();
+    let raw = "UPDATE schedules SET state = 'needs_reauth', reason = 'undecryptable', refresh_at = NULL";
+    sqlx::query(raw).execute(&mut file.raw().await).await.unwrap();
+    assert_eq!(store.restore_decryptable(clock.now()).await.unwrap(), CONNECTIONS as u64);
+    assert_eq!(store.stats(clock.now(), clock.now()).await.unwrap().due, CONNECTIONS as u64);
+}
+
+#[tokio::test]
+async fn a_lease_lapses_and_its_grace_ends_to_the_millisecond() {
+    let (file, keyring, clock) = (File::new(), keyring(), ManualClock::new());
+    let store = file.open(&keyring, &clock).await;
+    let id = connect(&store, &clock, "user").await;
+    let (almost, millisecond) = (Duration::from_millis(9_999), Duration::from_millis(1));
+    let ask = async || {
+        let (ttl, takeover_grace) = (almost + millisecond, almost + millisecond);
+        store.acquire(LeaseRequest { ttl, takeover_grace, ..request(id) }).await.unwrap()
+    };
+    let Leased::Held(former) = ask().await else { panic!("the lease is free") };
+
+    clock.advance(almost).await;
+    assert!(matches!(ask().await, Leased::Busy), "it has a millisecond left");
+    clock.advance(millisecond).await;
+    assert!(matches!(ask().await, Leased::Busy), "it has lapsed, and this call contests it");
+    clock.advance(almost).await;
+    assert!(matches!(ask().await, Leased::Busy), "the grace has a millisecond left");
+    clock.advance(millisecond).await;
+    let Leased::Held(taker) = ask().await else { panic!("the grace is over") };
+    assert_eq!(taker.taken_over_from, Some(former.lease.owner));
+}
+
+#[tokio::test]
+async fn a_process_that_died_is_forgotten_after_a_day() {
+    let (file, keyring, clock) = (File::new(), keyring(), ManualClock::new());
+    let store = file.open(&keyring, &clock).await;
+    let peer = |process| Peer {
+        process,
+        role: "worker".into(),
+        primary_key: "k".into(),
+        keys: vec!["k".into(), "old".into()],
+        seen_at: clock.now(),
+    };
+    let (dead, alive) = (ProcessId::generate(), ProcessId::generate());
+    store.announce(&peer(dead)).await.unwrap();
+    clock.advance(25 * HOUR).await;
+    store.announce(&peer(alive)).await.unwrap();
+    assert_eq!(store.peers(100 * HOUR).await.unwrap(), [peer(alive)]);
 }
 
 #[tokio::test]
