@@ -37,6 +37,12 @@ const SETUP_TIMEOUT: Duration = Duration::from_secs(20);
 /// How long a connection may take to say goodbye.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// What is said of a connection after its end.
+const CLOSED: &str = "the broker was closed by this process";
+
+/// How long the news of a deleted queue may take to its consumers.
+const DELETION_SPREADS: Duration = Duration::from_millis(300);
+
 /// How often a connection is looked at, should its own report of a loss get lost.
 const WATCH_EVERY: Duration = Duration::from_secs(1);
 
@@ -100,7 +106,11 @@ impl Link {
         let (sender, state) =
             watch::channel(State::Down { why: Why { text: "not connected yet".into(), lasting: false } });
         let steps = plan.steps.clone().into();
-        tasks.spawn(supervise(plan, sender, closing.clone()));
+        let task_closing = closing.clone();
+        tasks.spawn(async move {
+            supervise(plan, &sender, &task_closing).await;
+            sender.send_replace(State::Down { why: Why { text: CLOSED.into(), lasting: false } });
+        });
         Self { state, steps, closing: closing.clone() }
     }
 
@@ -146,13 +156,20 @@ impl Link {
         // The guard that a successful wait returns is let go with the statement.
         let _ = timeout(patience, self.closing.run_until_cancelled(wait)).await.map(|_| ());
         if self.closing.is_cancelled() {
-            return Err(QueueError::Unavailable("the broker was closed".into()));
+            return Err(QueueError::Unavailable(CLOSED.into()));
         }
         match &*self.state.borrow() {
             State::Up { connection, .. } => Ok(Arc::clone(connection)),
             State::Down { why } if why.lasting => Err(QueueError::Refused(why.text.clone())),
             State::Down { why } => Err(QueueError::Unavailable(why.text.clone())),
         }
+    }
+
+    /// Declares what somebody deleted. Not at once: a consumer that has not heard of the deletion before the new queue is
+    /// there is never told, and waits for ever on a queue that it does not consume from (seen on 3.10).
+    pub(crate) async fn declare_missing(&self, connection: &Connection) -> Result<(), QueueError> {
+        sleep(DELETION_SPREADS).await;
+        self.redeclare(connection).await
     }
 
     /// Declares this connection's part of the topology again, on a channel of its own: a refusal closes the channel.
@@ -179,7 +196,8 @@ pub(crate) async fn close_channel(channel: &Channel) {
     let _ = timeout(CLOSE_TIMEOUT, channel.close(200, "done".into())).await;
 }
 
-async fn supervise(plan: Plan, state: watch::Sender<State>, closing: CancellationToken) {
+/// Connects again and again until the broker is closed.
+async fn supervise(plan: Plan, state: &watch::Sender<State>, closing: &CancellationToken) {
     let role = plan.role;
     let mut pause = pauses();
     loop {
@@ -191,7 +209,7 @@ async fn supervise(plan: Plan, state: watch::Sender<State>, closing: Cancellatio
             Some(Ok(Ok(connection))) => {
                 info!(link = role, "connected to the broker");
                 let since = tokio::time::Instant::now();
-                let why = watch_over(&connection, &state, &closing).await;
+                let why = watch_over(&connection, state, closing).await;
                 if closing.is_cancelled() {
                     let _ = timeout(CLOSE_TIMEOUT, connection.close(200, "done".into())).await;
                     return;

@@ -105,7 +105,7 @@ impl Publisher {
             };
             warn!(reason = %missing, "declaring the queues again and publishing again");
             let connection = self.shared.publish.up_within(patience).await?;
-            let declared = timeout(patience, self.shared.publish.redeclare(&connection)).await;
+            let declared = timeout(patience, self.shared.publish.declare_missing(&connection)).await;
             declared.map_err(|_| silent("declaring the queues", patience))??;
         }
         Err(QueueError::Unavailable("the queues vanish as fast as they are declared; is somebody deleting them?".into()))

@@ -18,6 +18,7 @@ use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
 
 use super::acks::{AckPace, Answer, Answers, answer_deliveries};
+use super::count::count;
 use crate::broker::{Link, Shared, close_channel, lost, pauses};
 
 /// How long a finished `RefreshDue` may wait to be acked together with others.
@@ -25,6 +26,9 @@ const ACK_LINGER: Duration = Duration::from_millis(5);
 
 /// How many such waits a finished job behind a straggler goes through.
 const ACK_PATIENCE: u32 = 8;
+
+/// How long nothing may come before we ask whether nothing waits.
+const IDLE_CHECK: Duration = Duration::from_secs(10);
 
 /// How long the broker may take to end a consumer that is no longer wanted.
 const CANCEL_TIMEOUT: Duration = Duration::from_secs(2);
@@ -145,13 +149,25 @@ impl Work {
         loop {
             let hand = self.stop.run_until_cancelled(Arc::clone(&self.hands).acquire_owned()).await;
             let Some(Ok(hand)) = hand else { return Ok(()) };
-            match self.stop.run_until_cancelled(consumer.next()).await {
-                None | Some(None) => return Ok(()),
-                Some(Some(Err(problem))) => return Err(lost(problem)),
+            let next = timeout(IDLE_CHECK, consumer.next());
+            match self.stop.run_until_cancelled(next).await {
+                None | Some(Ok(None)) => return Ok(()),
+                Some(Ok(Some(Err(problem)))) => return Err(lost(problem)),
                 // What a lost channel had buffered is coming again on the next one.
-                Some(Some(Ok(_))) if !channel.status().connected() => {}
-                Some(Some(Ok(delivery))) => self.start(delivery, hand, answers.clone()),
+                Some(Ok(Some(Ok(_)))) if !channel.status().connected() => {}
+                Some(Ok(Some(Ok(delivery)))) => self.start(delivery, hand, answers.clone()),
+                Some(Err(_)) => self.expect_idle().await?,
             }
+        }
+    }
+
+    /// Nothing came although a hand was free. That is well if nothing waits; otherwise the broker has forgotten us.
+    async fn expect_idle(&self) -> Result<(), QueueError> {
+        match count(&self.shared, self.queue.clone()).await {
+            Ok(report) if report.waiting == 0 && report.consumers > 0 => Ok(()),
+            Ok(_) => Err(QueueError::Unavailable(format!("jobs wait and none came within {IDLE_CHECK:?}"))),
+            // The consumer itself is told if its connection is lost.
+            Err(_) => Ok(()),
         }
     }
 

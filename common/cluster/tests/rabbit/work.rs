@@ -99,14 +99,11 @@ async fn a_straggler_keeps_nobody_elses_ack() {
     let working = Working::start(&broker, JobKind::RefreshDue, 4, straggler.clone());
     soon(straggler.begun.notified()).await;
     broker.queue().publish(many(200, due)).await.unwrap();
+    // The broker sends 8 ahead of their acks: were these held back by the first, the others would stop coming.
     soon(straggler.others.acquire_many(200)).await.unwrap().forget();
-    // The broker counts what is unacked as messages too: with the connection gone, only those come back.
-    broker.close().await;
-    working.stop.cancel();
     straggler.end.notify_one();
     working.stop().await;
-    let again = place.broker().await;
-    until_depth(&again, JobKind::RefreshDue, 1).await;
+    until_depth(&broker, JobKind::RefreshDue, 0).await;
 }
 
 /// The first job waits for its end; the others are counted.
