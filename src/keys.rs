@@ -129,3 +129,84 @@ fn sync_folder(path: &Path) -> io::Result<()> {
 fn file_error(path: &Path, action: &'static str, source: io::Error) -> KeysError {
     KeysError::File { path: path.to_owned(), action, source }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn embedded(folder: &Path) -> Config {
+        Config { data_dir: folder.join("data"), ..Config::defaults().unwrap() }
+    }
+
+    fn primary(config: &Config) -> String {
+        keyring(config).unwrap().primary().as_str().to_owned()
+    }
+
+    #[test]
+    fn an_embedded_process_makes_one_key_once_for_its_eyes_only() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = embedded(folder.path());
+        let first = primary(&config);
+        assert_eq!(primary(&config), first);
+        let mode = fs::metadata(config.generated_key_path()).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        let files: Vec<_> = fs::read_dir(&config.data_dir).unwrap().map(|file| file.unwrap().file_name()).collect();
+        assert_eq!(files, ["fernet.key"], "nothing is left aside");
+    }
+
+    #[test]
+    fn of_two_keys_made_at_once_one_wins() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("fernet.key");
+        generate(&path).unwrap();
+        let first = fs::read_to_string(&path).unwrap();
+        generate(&path).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), first);
+    }
+
+    #[test]
+    fn a_lost_key_is_not_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = embedded(folder.path());
+        fs::create_dir_all(&config.data_dir).unwrap();
+        fs::write(config.sqlite_path(), "tokens").unwrap();
+        assert!(matches!(keyring(&config), Err(KeysError::Gone { .. })));
+        assert!(!config.generated_key_path().exists());
+    }
+
+    #[test]
+    fn a_cluster_is_never_given_a_key_of_its_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = Config { mode: Mode::Cluster, ..embedded(folder.path()) };
+        assert!(matches!(keyring(&config), Err(KeysError::NotSet)));
+        assert!(!config.data_dir.exists());
+    }
+
+    #[test]
+    fn a_given_key_comes_from_the_setting_or_its_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let (old, new) = (Keyring::generate_key(), Keyring::generate_key());
+        let path = folder.path().join("mounted");
+        fs::write(&path, format!("{},\n {}\n", new.expose(), old.expose())).unwrap();
+        let mut config = embedded(folder.path());
+        config.keys.fernet_key_file = Some(path);
+        assert_eq!(keyring(&config).unwrap().fingerprints().count(), 2);
+        config.keys.fernet_key_file = None;
+        config.keys.fernet_key = Some(old);
+        assert_eq!(keyring(&config).unwrap().fingerprints().count(), 1);
+        assert!(!config.data_dir.exists(), "no key is generated beside a given one");
+    }
+
+    #[test]
+    fn errors_show_no_key() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut config = embedded(folder.path());
+        config.keys.fernet_key = Some(Secret::new("hush-hush"));
+        let told = keyring(&config).err().unwrap().to_string();
+        assert!(told.contains("FERNET_KEY") && !told.contains("hush"), "{told}");
+        config.keys.fernet_key = None;
+        config.keys.fernet_key_file = Some(folder.path().join("nowhere"));
+        let told = keyring(&config).err().unwrap().to_string();
+        assert!(told.contains("nowhere cannot be read"), "{told}");
+    }
+}

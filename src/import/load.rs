@@ -65,7 +65,13 @@ pub async fn load(
     let mut summary = Summary::default();
     let mut batch = Vec::with_capacity(BATCH);
     for row in rows {
-        let row = row?;
+        let row = match row {
+            Ok(row) => row,
+            Err(error) => {
+                put(&mut batch, store, &mut summary).await?;
+                return Err(error.into());
+            }
+        };
         match row.outcome {
             Outcome::Ready(connection) => batch.push(*connection),
             Outcome::NoTokens => summary.without_tokens += 1,
@@ -100,4 +106,78 @@ async fn put(batch: &mut Vec<NewConnection>, store: &dyn Connections, summary: &
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use evergrant_contract::connection::ConnectionFilter;
+    use evergrant_contract::ids::UserId;
+    use evergrant_contract::secret::Secret;
+    use evergrant_testkit::{ManualClock, MemoryStore};
+
+    use super::*;
+
+    fn row(line: usize, outcome: Outcome) -> Result<Row, ImportError> {
+        Ok(Row { line: line as u64, outcome })
+    }
+
+    fn ready(user: usize) -> Outcome {
+        Outcome::Ready(Box::new(NewConnection {
+            user: user.to_string().parse::<UserId>().unwrap(),
+            provider: "amazon-na".parse().unwrap(),
+            account: String::new(),
+            label: String::new(),
+            scopes: String::new(),
+            access_token: Some(Secret::new("a")),
+            refresh_token: (user != 7).then(|| Secret::new("r")),
+            expires_at: None,
+            refresh_at: "2026-11-23T12:00:00Z".parse().unwrap(),
+            consent_at: None,
+            refresh_expires_at: None,
+        }))
+    }
+
+    /// More than two batches, with a bad row and one without tokens in the middle.
+    fn file() -> Vec<Result<Row, ImportError>> {
+        let mut rows: Vec<_> = (0..=2 * BATCH).map(|user| row(user + 1, ready(user))).collect();
+        rows.insert(BATCH, row(9_000, Outcome::Bad("it is crooked".to_owned())));
+        rows.insert(BATCH, row(9_001, Outcome::NoTokens));
+        rows
+    }
+
+    #[tokio::test]
+    async fn every_good_row_is_stored_once_however_often_it_is_loaded() {
+        let store = MemoryStore::new(ManualClock::new());
+        let (mut told, mut looks) = (Vec::new(), 0);
+        let report = |report: Report<'_>| match report {
+            Report::Bad { line, reason } => told.push(format!("{line}: {reason}")),
+            Report::Progress(_) => looks += 1,
+        };
+        let summary = load(file().into_iter(), &*store, report).await.unwrap();
+        let expected = Summary { inserted: 1001, kept: 0, without_refresh_token: 1, without_tokens: 1, bad: 1 };
+        assert_eq!((summary, summary.rows()), (expected, 1003));
+        assert_eq!((told, looks), (vec!["9000: it is crooked".to_owned()], 3));
+
+        let again = load(file().into_iter(), &*store, |_| {}).await.unwrap();
+        assert_eq!((again.inserted, again.kept), (0, 1001));
+        assert_eq!(store.list(&ConnectionFilter::default(), None, 5_000).await.unwrap().len(), 1001);
+    }
+
+    #[tokio::test]
+    async fn a_store_that_goes_away_ends_it_and_a_second_run_finishes_it() {
+        let store = MemoryStore::new(ManualClock::new());
+        store.fail_next(1);
+        let failed = load(file().into_iter(), &*store, |_| {}).await;
+        assert!(matches!(failed, Err(LoadError::Store(StoreError::Unavailable(_)))));
+        assert_eq!(load(file().into_iter(), &*store, |_| {}).await.unwrap().inserted, 1001);
+    }
+
+    #[tokio::test]
+    async fn what_was_read_before_a_broken_file_is_stored() {
+        let store = MemoryStore::new(ManualClock::new());
+        let mut rows = file();
+        rows.push(Err(ImportError::Io(std::io::Error::other("gone"))));
+        assert!(matches!(load(rows.into_iter(), &*store, |_| {}).await, Err(LoadError::Import(_))));
+        assert_eq!(store.list(&ConnectionFilter::default(), None, 5_000).await.unwrap().len(), 1001);
+    }
 }

@@ -7,7 +7,7 @@ use evergrant_contract::secret::Secret;
 use serde_json::Value;
 
 use super::records::Fields;
-use super::row::{Told, text, user};
+use super::row::{Told, label, text, user};
 use super::{Rules, times, tokens};
 
 /// A text inside a text inside a text is as deep as exports of exports get.
@@ -21,13 +21,11 @@ pub(super) fn is_such(fields: &Fields) -> bool {
 pub(super) fn read(mut fields: Fields, rules: &Rules<'_>) -> Result<Told, String> {
     let mut tokens = unwrapped(fields.remove("auth_tokens").unwrap_or_default())?;
     let pair = tokens::take(&mut tokens, rules.keyring)?;
-    let email = text(&fields, "email")?;
-    let name = || text(&fields, "name");
     Ok(Told {
         user: user(&fields, &["id", "email"])?,
         provider: rules.default_provider.clone(),
         account: text(&fields, "amazon_customer_id")?.unwrap_or_default(),
-        label: email.map_or_else(name, |email| Ok(Some(email)))?.unwrap_or_default(),
+        label: label(&fields, &["email", "name"]),
         scopes: text(&tokens, "scope")?.unwrap_or_default(),
         tokens: pair,
         expires_at: times::expiry(tokens.get("expires_at"), rules.now),

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::records::Fields;
-use super::row::{Told, text, user};
+use super::row::{Told, label, text, user};
 use super::{Rules, times, tokens};
 
 pub(super) fn read(mut fields: Fields, rules: &Rules<'_>) -> Result<Told, String> {
@@ -18,7 +18,7 @@ pub(super) fn read(mut fields: Fields, rules: &Rules<'_>) -> Result<Told, String
         user: user(&fields, &["user_id"])?,
         provider,
         account: text(&fields, "account")?.unwrap_or_default(),
-        label: text(&fields, "label")?.unwrap_or_default(),
+        label: label(&fields, &["label"]),
         scopes: scopes(&fields)?,
         tokens,
         expires_at: times::expiry(fields.get("expires_at"), rules.now),

@@ -10,8 +10,11 @@ use super::records::Fields;
 use super::tokens::Pair;
 use super::{Outcome, Rules, original, ours};
 
-/// The longest account, label or list of scopes, in bytes.
+/// The longest account or list of scopes, in bytes.
 const MAX_TEXT: usize = 4096;
+
+/// The longest name for people, in characters.
+const MAX_LABEL: usize = 200;
 
 /// What a row says of a connection.
 pub(super) struct Told {
@@ -83,4 +86,11 @@ pub(super) fn user(fields: &Fields, keys: &[&str]) -> Result<UserId, String> {
         }
     }
     Err(format!("there is no `{}`", keys.join("` and no `")))
+}
+
+/// A name for people. It decides nothing, so what does not fit is smoothed over, not refused.
+pub(super) fn label(fields: &Fields, keys: &[&str]) -> String {
+    let texts = keys.iter().filter_map(|key| fields.get(*key)?.as_str());
+    let first = texts.map(str::trim).find(|text| !text.is_empty()).unwrap_or_default();
+    first.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MAX_LABEL).collect()
 }

@@ -78,7 +78,9 @@ impl<'a> Table<'a> {
                 break;
             }
         }
-        if !is_open && let Ok(fields) = self.fields(&whole) {
+        if is_well_quoted(&whole, self.separator)
+            && let Ok(fields) = self.fields(&whole)
+        {
             return Ok(Ok(fields));
         }
         for line in taken.into_iter().rev() {
@@ -108,6 +110,30 @@ impl Iterator for Table<'_> {
 
 fn has_open_quote(text: &[u8]) -> bool {
     count(text, b'"') % 2 == 1
+}
+
+/// Whether quotes begin and end whole fields, and lines end inside of quotes only. Two stray quotes some rows apart look
+/// like one long field otherwise, and a lenient parser would take it.
+fn is_well_quoted(text: &[u8], separator: u8) -> bool {
+    enum At {
+        Start,
+        Bare,
+        Quoted,
+        /// Behind a quote inside of quotes: the end of the field, or the first half of a quote that is meant.
+        Quote,
+    }
+    let mut at = At::Start;
+    for byte in text.strip_suffix(b"\r").unwrap_or(text) {
+        at = match (at, *byte) {
+            (At::Start | At::Bare, b'\n') | (At::Bare, b'"') => return false,
+            (At::Quoted, b'"') => At::Quote,
+            (At::Start | At::Quote, b'"') | (At::Quoted, _) => At::Quoted,
+            (_, byte) if byte == separator => At::Start,
+            (At::Start | At::Bare, _) => At::Bare,
+            (At::Quote, _) => return false,
+        };
+    }
+    !matches!(at, At::Quoted)
 }
 
 fn count(text: &[u8], byte: u8) -> usize {
