@@ -5,15 +5,15 @@ use std::io::Write as _;
 /// URL of a PostgreSQL superuser: each test makes and drops a database of its own. `None`: there is no server, which was
 /// said loudly; a panic where services are required.
 pub fn database_url() -> Option<String> {
-    service("PostgreSQL", "EVERGRANT_TEST_DATABASE_URL")
+    service("PostgreSQL", "EVERGRANT_TEST_DATABASE_URL", env)
 }
 
 /// URL of a RabbitMQ broker. `None`: there is none, which was said loudly; a panic where services are required.
 pub fn amqp_url() -> Option<String> {
-    service("RabbitMQ", "EVERGRANT_TEST_AMQP_URL")
+    service("RabbitMQ", "EVERGRANT_TEST_AMQP_URL", env)
 }
 
-fn service(name: &str, variable: &str) -> Option<String> {
+fn service(name: &str, variable: &str, env: impl Fn(&str) -> Option<String>) -> Option<String> {
     let url = env(variable).filter(|url| !url.is_empty());
     if url.is_none() {
         let thread = std::thread::current();
@@ -31,4 +31,23 @@ fn service(name: &str, variable: &str) -> Option<String> {
 #[expect(clippy::disallowed_methods, reason = "tests have no configuration but their environment")]
 fn env(variable: &str) -> Option<String> {
     std::env::var(variable).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_service_is_skipped_unless_it_is_required() {
+        let url = |variable: &str| (variable == "URL").then(|| "amqp://localhost".to_owned());
+        assert_eq!(service("a broker", "URL", url).as_deref(), Some("amqp://localhost"));
+        assert_eq!(service("a broker", "OTHER", url), None);
+        assert_eq!(service("a broker", "EMPTY", |_| Some(String::new())), None);
+    }
+
+    #[test]
+    #[should_panic(expected = "needs a broker: set URL")]
+    fn a_required_service_is_not_skipped() {
+        service("a broker", "URL", |variable| (variable == "EVERGRANT_REQUIRE_SERVICES").then(|| "1".to_owned()));
+    }
 }

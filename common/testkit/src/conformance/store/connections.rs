@@ -184,6 +184,7 @@ pub async fn listing_goes_by_id_page_by_page(store: Arc<dyn Store>, clock: Arc<M
         }
         assert!(page.len() <= 7, "a page is no longer than its limit");
         paged.extend(page);
+        assert!(paged.len() <= whole.len(), "a page repeats rows of the one before");
     }
     assert_eq!(paged, whole);
 }

@@ -37,6 +37,40 @@ pub async fn one_of_fifty_callers_gets_the_lease(store: Arc<dyn Store>, clock: A
     }
 }
 
+/// Adapters answer many in one statement: each caller still gets its own answer, whatever the others asked.
+pub async fn concurrent_requests_are_each_answered(store: Arc<dyn Store>, clock: Arc<ManualClock>) {
+    const SECOND: Version = Version::FIRST.next();
+    let mut asked = Vec::new();
+    for n in 0..12 {
+        let [free, moved, gone, busy] = ["free", "moved", "gone", "busy"].map(|what| format!("{what}-{n}"));
+        let free = connect(&*store, &clock, &free).await;
+        asked.push((request(free, Version::FIRST), "held"));
+        let moved = connect(&*store, &clock, &moved).await;
+        let lease = hold_as_it_stands(&*store, moved).await.lease;
+        settle(&*store, refreshed(lease, &clock, "second")).await;
+        asked.push((request(moved, Version::FIRST), "moved on"));
+        let gone = connect(&*store, &clock, &gone).await;
+        store.disconnect(gone).await.expect("a working store disconnects");
+        asked.push((request(gone, SECOND), "not refreshable"));
+        let busy = connect(&*store, &clock, &busy).await;
+        hold_as_it_stands(&*store, busy).await;
+        asked.push((request(busy, Version::FIRST), "busy"));
+        asked.push((request(ConnectionId::generate(), Version::FIRST), "not refreshable"));
+    }
+    let answers = at_once(asked.len(), |n| {
+        let (store, request) = (Arc::clone(&store), asked[n].0);
+        async move { acquire(&*store, request).await }
+    })
+    .await;
+    for (answer, (request, expected)) in answers.iter().zip(&asked) {
+        assert_eq!(word(answer), *expected);
+        if let Leased::Held(grant) = answer {
+            assert_eq!((grant.lease.connection, grant.lease.owner), (request.connection, request.owner));
+            assert_eq!(grant.refresh_token.expose(), format!("Atzr|{}-1", grant.user), "each has its own token");
+        }
+    }
+}
+
 /// A job that is delivered twice to one process is two callers, too.
 pub async fn one_process_gets_its_own_lease_once(store: Arc<dyn Store>, clock: Arc<ManualClock>) {
     let id = connect(&*store, &clock, "user").await;

@@ -49,6 +49,7 @@ macro_rules! store_conformance {
                 making_due_is_for_refreshable_connections;
             leases:
                 one_of_fifty_callers_gets_the_lease,
+                concurrent_requests_are_each_answered,
                 one_process_gets_its_own_lease_once,
                 a_lease_brings_what_a_refresh_needs,
                 a_newer_version_has_moved_on,
@@ -66,6 +67,7 @@ macro_rules! store_conformance {
             settlements:
                 new_tokens_are_one_version_more,
                 without_tokens_the_tokens_stay_as_they_are,
+                a_suspicion_is_kept_with_its_counts,
                 a_missing_refresh_token_keeps_the_stored_one,
                 an_unread_answer_costs_no_token,
                 scopes_and_consent_end_change_only_when_named,
@@ -74,6 +76,7 @@ macro_rules! store_conformance {
                 a_second_settlement_of_a_lease_is_lost,
                 a_disconnect_during_a_refresh_wins,
                 a_consent_during_a_refresh_wins,
+                one_of_two_concurrent_settlements_is_written,
                 concurrent_settlements_are_each_answered;
             connections:
                 an_import_keeps_what_is_there,

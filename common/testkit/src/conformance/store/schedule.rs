@@ -40,6 +40,7 @@ pub async fn due_comes_in_order_and_page_by_page(store: Arc<dyn Store>, clock: A
             break;
         }
         paged.extend(page);
+        assert!(paged.len() <= whole.len(), "a page repeats rows of the one before");
     }
     assert_eq!(paged, whole, "the pages make up the whole");
 }
@@ -52,6 +53,7 @@ pub async fn pages_skip_nobody_while_rows_change_between_them(store: Arc<dyn Sto
         due(&*store, &clock, &app(), None, 1000).await.iter().map(|due| due.connection).collect();
     let mut last = None;
     for turn in 0.. {
+        assert!(turn <= 30, "the pages come to an end");
         let page = due(&*store, &clock, &app(), last, 4).await;
         let Some(end) = page.last() else { break };
         last = Some(*end);

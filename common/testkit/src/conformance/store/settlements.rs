@@ -7,10 +7,11 @@ use evergrant_contract::ids::Version;
 use evergrant_contract::ports::{Clock as _, Store};
 use evergrant_contract::secret::Secret;
 use evergrant_contract::state::{Reason, State};
+use evergrant_contract::transition::{Change, Standing};
 
 use super::steps::{
     HOUR, access_token, access_token_in_the_clear, at_once, attempt, connect, ended, failed, failed_job, find, hold,
-    hold_as_it_stands, new_connection, put_all, refreshed, request, secs, settle, unchanged,
+    hold_and_lapse, hold_as_it_stands, new_connection, put_all, refreshed, request, secs, settle, take_over, unchanged,
 };
 use crate::ManualClock;
 
@@ -56,6 +57,21 @@ pub async fn without_tokens_the_tokens_stay_as_they_are(store: Arc<dyn Store>, c
     settle(&*store, refreshed(grant.lease, &clock, "healed")).await;
     let row = find(&*store, id).await;
     assert_eq!((row.state, row.reason, row.failures, row.last_error), (State::Active, None, 0, None));
+}
+
+/// What the rules of the next transition need to know.
+pub async fn a_suspicion_is_kept_with_its_counts(store: Arc<dyn Store>, clock: Arc<ManualClock>) {
+    let id = connect(&*store, &clock, "user").await;
+    let standing = Standing { state: State::Suspect, failures: 2, suspicions: 1 };
+    let reason = Some(Reason::GrantSuspect);
+    let change = Change { standing, reason, refresh_at: Some(clock.now() + secs(60)), gives_up: false };
+    let lease = hold_as_it_stands(&*store, id).await.lease;
+    settle(&*store, unchanged(lease, &clock, Some(change))).await;
+    let row = find(&*store, id).await;
+    assert_eq!((row.state, row.reason, row.failures), (State::Suspect, reason, 2));
+    assert!(access_token(&*store, id).await.is_some(), "a suspicion takes nothing away");
+    let grant = hold_as_it_stands(&*store, id).await;
+    assert_eq!(grant.standing, standing);
 }
 
 /// Most providers send it once; an empty one is a missing one.
@@ -180,6 +196,30 @@ pub async fn a_consent_during_a_refresh_wins(store: Arc<dyn Store>, clock: Arc<M
     assert_eq!((row.state, row.version), (State::Active, SECOND));
     let next = hold(&*store, request(id, SECOND)).await;
     assert_eq!(next.refresh_token.expose(), "Atzr|consent", "the lease on the former tokens holds up nobody");
+}
+
+/// Two holders bring tokens in the same moment, perhaps in the same commit: one pair is kept, and its bringer is told so.
+pub async fn one_of_two_concurrent_settlements_is_written(store: Arc<dyn Store>, clock: Arc<ManualClock>) {
+    for round in 0..10 {
+        let id = connect(&*store, &clock, &format!("user-{round}")).await;
+        let former = hold_and_lapse(&*store, &clock, id).await.lease;
+        let taker = take_over(&*store, &clock, id).await.lease;
+        let both = [refreshed(former, &clock, "former"), refreshed(taker, &clock, "taker")];
+        let answers = at_once(2, |n| {
+            let (store, settlement) = (Arc::clone(&store), both[n].clone());
+            async move { settle(&*store, settlement).await }
+        })
+        .await;
+        let written = match answers[..] {
+            [Settled::Written(SECOND), Settled::Lost] => "former",
+            [Settled::Lost, Settled::Written(SECOND)] => "taker",
+            _ => panic!("one of two is written, the answers are {answers:?}"),
+        };
+        let grant = hold(&*store, request(id, SECOND)).await;
+        assert_eq!(grant.refresh_token.expose(), format!("Atzr|{written}"));
+        let held = access_token(&*store, id).await.expect("it has tokens");
+        assert_eq!(held.token.expose(), format!("Atza|{written}"), "both tokens are of one answer");
+    }
 }
 
 /// Adapters write many in one commit: each caller still gets its own answer, and a lost one spoils no other.
