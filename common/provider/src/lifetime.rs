@@ -78,14 +78,14 @@ mod tests {
 
     use super::*;
 
-    const HOUR: Duration = Duration::from_secs(3600);
+    const HOUR: Duration = Duration::from_hours(1);
 
     fn now() -> Timestamp {
         Timestamp::from_timestamp(1_800_000_000, 0).unwrap()
     }
 
-    fn read(value: Value, unit: ExpiryUnit) -> (Duration, bool) {
-        Expiry::read(Some(&value), unit, now()).lifetime(HOUR)
+    fn read(value: &Value, unit: ExpiryUnit) -> (Duration, bool) {
+        Expiry::read(Some(value), unit, now()).lifetime(HOUR)
     }
 
     #[test]
@@ -113,7 +113,7 @@ mod tests {
             (json!(400 * 86_400 + 1), ExpiryUnit::Seconds, HOUR, true),
         ];
         for (value, unit, lifetime, absurd) in cases {
-            assert_eq!(read(value.clone(), unit), (lifetime, absurd), "{value} as {unit:?}");
+            assert_eq!(read(&value, unit), (lifetime, absurd), "{value} as {unit:?}");
         }
         assert_eq!(Expiry::read(None, ExpiryUnit::Seconds, now()), Expiry::Missing);
     }
@@ -123,13 +123,13 @@ mod tests {
         fn no_number_gives_a_lifetime_past_the_longest(number: f64, unit in 0_usize..3) {
             let unit = [ExpiryUnit::Seconds, ExpiryUnit::Milliseconds, ExpiryUnit::UnixSeconds][unit];
             for value in [json!(number), json!(number.to_string())] {
-                prop_assert!(read(value, unit).0 <= LONGEST);
+                prop_assert!(read(&value, unit).0 <= LONGEST);
             }
         }
 
         #[test]
         fn no_text_panics(text: String) {
-            prop_assert!(read(json!(text), ExpiryUnit::Seconds).0 <= LONGEST);
+            prop_assert!(read(&json!(text), ExpiryUnit::Seconds).0 <= LONGEST);
         }
     }
 }

@@ -118,7 +118,7 @@ fn judge(
 fn message(kind: VerdictKind, status: u16, code: Option<&str>, told: Option<&str>) -> String {
     let ours = match kind {
         VerdictKind::Refreshed => return "a new access token was issued".to_owned(),
-        VerdictKind::Transient => "the provider could not answer",
+        VerdictKind::Transient => "no token was issued, and nothing is known about the grant",
         VerdictKind::Throttled => "the provider asks for a pause",
         VerdictKind::GrantInvalid => "the provider says that the grant has ended",
         VerdictKind::AppFault => "the provider refuses the app's credentials or configuration",

@@ -42,9 +42,9 @@ impl Turnstile {
                 return Ok(());
             }
             if go_at > give_up_at {
-                return Err(go_at - now);
+                return Err(go_at.saturating_sub(now));
             }
-            self.clock.sleep(go_at - now).await;
+            self.clock.sleep(go_at.saturating_sub(now)).await;
         }
     }
 
@@ -60,7 +60,7 @@ impl Turnstile {
         let mut turns = self.turns();
         let turn = turns.next.max(turns.paused_until).max(now);
         if turn > give_up_at {
-            return Err(turn - now);
+            return Err(turn.saturating_sub(now));
         }
         turns.next = turn + self.spacing;
         Ok(turn)
