@@ -37,7 +37,8 @@ CREATE TABLE tokens (
     connection_id uuid PRIMARY KEY REFERENCES connections (id) ON DELETE CASCADE,
     access_token  text,
     refresh_token text,
-    -- Fingerprint of the key of both ciphertexts.
+    -- Fingerprint of the key of all ciphertexts of the row: a write brings those that it leaves standing to the key that it
+    -- writes with. Where a writer cannot open the refresh token, that token's key stands here: it cannot be had again.
     key           text,
     expires_at    timestamptz,
     refreshed_at  timestamptz,

@@ -15,3 +15,4 @@ mod outage;
 mod plan;
 mod poison;
 mod steps;
+mod times;

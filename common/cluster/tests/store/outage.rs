@@ -131,6 +131,16 @@ async fn a_caller_that_goes_away_cancels_nothing() {
     assert_eq!(store.stats(noon(), noon()).await.unwrap().refreshed, 1);
 }
 
+#[tokio::test]
+async fn a_closed_store_is_unavailable() {
+    let Some(database) = Database::fresh().await else { return };
+    let store = database.store(keyring()).await;
+    let id = connect(&store, 1).await[0];
+    store.close().await;
+    assert!(store.find(id).await.unwrap_err().is_transient());
+    assert!(store.acquire(request(id)).await.err().unwrap().is_transient());
+}
+
 /// Dropping the store lets the writes finish that were asked for.
 #[tokio::test]
 async fn a_dropped_store_finishes_its_work() {

@@ -61,6 +61,8 @@ async fn leases_are_written_in_place() {
     for lease in hold_all(&store, &ids).await {
         store.settle(given_back(lease)).await.unwrap();
     }
+    // A session hands in its statistics when it ends.
+    store.close().await;
     let mut connection = database.connection().await;
     let written = async || {
         let sql = "SELECT n_tup_upd, n_tup_hot_upd FROM pg_stat_user_tables WHERE relname = 'schedules'";
