@@ -4,7 +4,7 @@
 FROM rust:1.95-bookworm AS manifests
 WORKDIR /src
 COPY . .
-# Only what decides about dependencies, with an empty source for every target: this stage is rebuilt on every change, but
+# Only what decides about dependencies, with an empty source for every crate: this stage is rebuilt on every change, but
 # its result, and so the layer that builds the dependencies, changes only when a manifest or the lock file does.
 RUN mkdir /manifests \
     && find . -name Cargo.toml -not -path './target/*' -exec cp --parents {} /manifests \; \
@@ -12,7 +12,7 @@ RUN mkdir /manifests \
     && cd /manifests \
     && find . -name Cargo.toml -printf '%h/src\n' | xargs mkdir -p \
     && find . -type d -name src -exec touch {}/lib.rs \; \
-    && find . -type d -name src -exec sh -c 'echo "fn main() {}" > "$1/main.rs"' _ {} \;
+    && echo 'fn main() {}' > src/main.rs
 
 FROM rust:1.95-bookworm AS build
 WORKDIR /src

@@ -18,3 +18,8 @@ pub(crate) fn say(text: &str) {
 pub fn problem(error: &anyhow::Error) {
     let _ = writeln!(std::io::stderr().lock(), "error: {error:#}");
 }
+
+/// A test that could not run, and why.
+pub(crate) fn skipped(reason: &anyhow::Error) {
+    let _ = writeln!(std::io::stderr().lock(), "SKIPPED: {reason:#}");
+}

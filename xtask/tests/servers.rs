@@ -1,6 +1,6 @@
 //! The private servers, for real: they survive kills with their data, and nothing of them survives their owner.
 
-#![expect(clippy::unwrap_used, clippy::print_stderr, reason = "the helpers of tests fail and report as tests do")]
+#![expect(clippy::unwrap_used, reason = "the helpers of tests fail as tests do")]
 
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
@@ -8,16 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use xtask::services::{Postgres, Rabbit, installed};
-
-/// Loudly nothing to do where the servers are not installed, unless `cargo xtask test` said that they are.
-#[expect(clippy::disallowed_methods, reason = "a test decides by its environment what it needs")]
-fn can_run() -> bool {
-    let Err(missing) = installed() else { return true };
-    assert!(std::env::var("EVERGRANT_REQUIRE_SERVICES").is_err(), "{missing}");
-    eprintln!("SKIPPED: {missing}");
-    false
-}
+use xtask::services::{Postgres, Rabbit, startable};
 
 fn sql(postgres: &Postgres, sql: &str) -> String {
     let mut psql = Command::new("psql");
@@ -27,12 +18,14 @@ fn sql(postgres: &Postgres, sql: &str) -> String {
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
 
-/// Living processes that name this folder in their arguments or environment.
+/// Living processes that work in this folder or name it in their arguments or environment.
 fn processes_of(folder: &Path) -> Vec<String> {
-    let folder = folder.to_str().unwrap().as_bytes();
-    let holds = |bytes: Vec<u8>| bytes.windows(folder.len()).any(|window| window == folder);
+    let name = folder.to_str().unwrap().as_bytes();
+    let holds = |bytes: Vec<u8>| bytes.windows(name.len()).any(|window| window == name);
     let ours = |process: &PathBuf| {
-        ["cmdline", "environ"].iter().any(|file| std::fs::read(process.join(file)).is_ok_and(holds))
+        // PostgreSQL's sessions overwrite their arguments and environment with a title.
+        std::fs::read_link(process.join("cwd")).is_ok_and(|cwd| cwd.starts_with(folder))
+            || ["cmdline", "environ"].iter().any(|file| std::fs::read(process.join(file)).is_ok_and(holds))
     };
     let processes = std::fs::read_dir("/proc").unwrap().flatten().map(|entry| entry.path()).filter(ours);
     processes.map(|process| std::fs::read_to_string(process.join("cmdline")).unwrap_or_default()).collect()
@@ -49,7 +42,7 @@ fn eventually(what: &str, mut done: impl FnMut() -> bool) {
 
 #[test]
 fn postgres_survives_kills_and_leaves_nothing_behind() {
-    if !can_run() {
+    if !startable() {
         return;
     }
     let mut postgres = Postgres::start().unwrap();
@@ -58,8 +51,15 @@ fn postgres_survives_kills_and_leaves_nothing_behind() {
     sql(&postgres, "CREATE TABLE kept (n int)");
     for n in 1..=5 {
         sql(&postgres, &format!("INSERT INTO kept VALUES ({n})"));
+        let mut session =
+            Command::new("psql").args(["--command", "SELECT 'busy', pg_sleep(600)", &url]).spawn().unwrap();
+        eventually("a session is busy", || {
+            sql(&postgres, "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'SELECT ''busy''%'") == "1"
+        });
+        assert!(processes_of(&folder).len() > 5);
         postgres.kill().unwrap();
         assert_eq!(processes_of(&folder).len(), 1, "only the warden, no orphaned session");
+        assert!(!session.wait().unwrap().success());
         postgres.restart().unwrap();
         assert_eq!(sql(&postgres, "SELECT count(*) FROM kept"), n.to_string());
     }
@@ -74,7 +74,7 @@ fn postgres_survives_kills_and_leaves_nothing_behind() {
 
 #[test]
 fn a_killed_postgres_can_be_dropped() {
-    if !can_run() {
+    if !startable() {
         return;
     }
     let mut postgres = Postgres::start().unwrap();
@@ -87,7 +87,7 @@ fn a_killed_postgres_can_be_dropped() {
 
 #[test]
 fn rabbit_survives_kills_and_leaves_nothing_behind() {
-    if !can_run() {
+    if !startable() {
         return;
     }
     let mut rabbit = Rabbit::start().unwrap();
@@ -111,7 +111,7 @@ fn rabbit_survives_kills_and_leaves_nothing_behind() {
 
 #[test]
 fn kill_nine_of_the_owner_ends_its_servers() {
-    if !can_run() {
+    if !startable() {
         return;
     }
     let folder = tempfile::tempdir().unwrap();

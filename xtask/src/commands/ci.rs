@@ -11,7 +11,8 @@ use crate::{screen, workspace};
 type Step = (&'static str, fn() -> Result<()>);
 
 /// In this order: the quick ones first.
-const STEPS: [Step; 6] = [
+const STEPS: [Step; 7] = [
+    ("toolchain", toolchain),
     ("format", || workspace::run(workspace::cargo().args(["fmt", "--all", "--check"]))),
     ("dependencies", dependencies),
     ("lints", || {
@@ -44,6 +45,14 @@ fn summary(results: &[(&str, bool, Duration)]) -> String {
         format!("{:4}  {:6.1} s  {name}", if *passed { "ok" } else { "FAIL" }, took.as_secs_f64())
     };
     results.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// Some installations of Rust come without the formatter and the linter.
+fn toolchain() -> Result<()> {
+    if workspace::has_cargo_command("fmt") && workspace::has_cargo_command("clippy") {
+        return Ok(());
+    }
+    workspace::run(workspace::command("rustup").args(["component", "add", "rustfmt", "clippy"]))
 }
 
 fn documentation() -> Result<()> {

@@ -9,7 +9,7 @@ use anyhow::{Context, Result, anyhow};
 
 use super::install::Need;
 use super::state::DetachedServers;
-use super::{AMQP_URL, DATABASE_URL, Postgres, Rabbit};
+use super::{AMQP_URL, DATABASE_URL, Postgres, REQUIRE_PRIVATE, Rabbit};
 use crate::workspace;
 
 /// The servers of one run. Those that the environment names already are used as they are.
@@ -40,7 +40,9 @@ impl Servers {
     /// Tells a command where they are.
     pub(crate) fn tell<'a>(&self, command: &'a mut Command) -> &'a mut Command {
         command.envs(self.postgres.as_ref().map(|postgres| (DATABASE_URL, postgres.url())));
-        command.envs(self.rabbit.as_ref().map(|rabbit| (AMQP_URL, rabbit.url())))
+        command.envs(self.rabbit.as_ref().map(|rabbit| (AMQP_URL, rabbit.url())));
+        let both_are_ours = self.postgres.is_some() && self.rabbit.is_some();
+        command.envs(both_are_ours.then_some((REQUIRE_PRIVATE, "1")))
     }
 
     /// Lets both outlive this process.
