@@ -7,6 +7,7 @@ use axum::{
     http::{HeaderName, HeaderValue, StatusCode, header},
     response::Response,
 };
+use chrono::DateTime;
 use futures::stream;
 use serde::Serialize;
 use serde_json::json;
@@ -194,7 +195,10 @@ fn truncated(bytes: &Bytes, papers: Papers) -> Body {
 
 /// A date as HTTP writes it, this many seconds from now.
 fn http_date_in(secs: u64) -> String {
-    let later = chrono::Duration::seconds(i64::try_from(secs).unwrap_or(i64::MAX / 1000));
-    let date = now().checked_add_signed(later).unwrap_or_else(now);
+    // A wait that no calendar holds becomes the last day of the year 9999, the last that HTTP can write.
+    const LAST_DAY_SECS: i64 = 253_402_300_799;
+    let secs = i64::try_from(secs).unwrap_or(LAST_DAY_SECS);
+    let date_secs = now().timestamp().saturating_add(secs).min(LAST_DAY_SECS);
+    let date = DateTime::from_timestamp_secs(date_secs).unwrap_or_else(now);
     date.format("%a, %d %b %Y %H:%M:%S GMT").to_string()
 }

@@ -30,6 +30,9 @@ use crate::{
 /// The scope of grants that were made without a consent page.
 pub(crate) const DEFAULT_SCOPE: &str = "advertising::campaign_management profile";
 
+/// A hundred years: long enough for ever, short enough to be added to a time.
+const MAX_LIFETIME_MS: i64 = 100 * 365 * 24 * 3600 * 1000;
+
 /// The state of a simulated Amazon.
 pub(crate) struct World {
     pub(crate) options: SimOptions,
@@ -90,7 +93,7 @@ impl World {
 
     /// Makes a grant, as if the user had consented just now.
     pub(crate) fn grant(&self, user: &str, scope: &Arc<str>) -> IssuedTokens {
-        let expires_at_ms = now_ms().saturating_add(self.lifetime_ms());
+        let expires_at_ms = now_ms() + self.lifetime_ms();
         let no = self.grants.add(Grant::new(user.into(), Arc::clone(scope), expires_at_ms));
         let (access_token, refresh_token) = self.pair(no, Issue { generation: 0, serial: 0, expires_at_ms });
         IssuedTokens {
@@ -109,7 +112,7 @@ impl World {
     }
 
     pub(crate) fn lifetime_ms(&self) -> i64 {
-        i64::try_from(self.options.token_lifetime.as_millis()).unwrap_or(i64::MAX)
+        i64::try_from(self.options.token_lifetime.as_millis()).unwrap_or(MAX_LIFETIME_MS).min(MAX_LIFETIME_MS)
     }
 
     /// Ends every grant of a user; returns how many there are.

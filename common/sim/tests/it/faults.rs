@@ -57,6 +57,8 @@ async fn throttling_with_and_without_retry_after() {
     let until = NaiveDateTime::parse_from_str(asked, "%a, %d %b %Y %H:%M:%S GMT").unwrap().and_utc();
     let issued = DateTime::parse_from_rfc2822(reply.headers["date"].to_str().unwrap()).unwrap();
     assert!((3595..=3605).contains(&(until - issued.to_utc()).num_seconds()), "{asked}");
+    bench.fault(json!({"kind": "throttle", "retry_after_secs": u64::MAX, "as_date": true})).await;
+    assert_eq!(bench.refresh(&token).await.headers["retry-after"], "Fri, 31 Dec 9999 23:59:59 GMT");
     bench.clear().await;
     bench.rotate(&token).await;
 }

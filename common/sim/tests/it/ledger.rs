@@ -92,6 +92,14 @@ async fn expired_bearers_are_refused_and_counted() {
 }
 
 #[tokio::test]
+async fn an_endless_lifetime_has_an_end() {
+    let options = SimOptions { token_lifetime: Duration::MAX, ..SimOptions::default() };
+    let bench = Bench::start(options).await;
+    let reply = bench.refresh(&bench.sim.grant("ann").refresh_token).await;
+    assert_eq!(reply.json()["expires_in"], 3_153_600_000_u64, "a hundred years");
+}
+
+#[tokio::test]
 async fn no_token_is_in_the_ledger_or_the_statistics() {
     let bench = Bench::with(RETRY).await;
     let grant = bench.sim.grant("ann");
