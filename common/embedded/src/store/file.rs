@@ -13,6 +13,9 @@ use super::error::{Explain, explain};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations/sqlite");
 
+/// How long a read waits for a connection of the pool. No read takes nearly so long: who waits it out is better told so.
+const READER_WAIT: Duration = Duration::from_secs(10);
+
 /// Where the file is and how it is used.
 #[derive(Debug, Clone)]
 pub struct SqliteOptions {
@@ -60,7 +63,7 @@ pub(super) async fn prepare(options: &SqliteOptions) -> Result<SqliteConnection,
 pub(super) fn readers(options: &SqliteOptions) -> SqlitePool {
     SqlitePoolOptions::new()
         .max_connections(options.readers.max(1))
-        .acquire_timeout(options.busy_timeout)
+        .acquire_timeout(READER_WAIT)
         .connect_lazy_with(options.connect().pragma("query_only", "on"))
 }
 

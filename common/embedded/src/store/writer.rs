@@ -62,11 +62,13 @@ impl Writer {
 
     /// Hands a write over and waits for its commit. Once handed over it is done, whether the caller waits or not.
     pub(super) async fn write<W: Write>(&self, write: W) -> Result<W::Output, StoreError> {
-        let gone = || StoreError::Unavailable("the database is closed".into());
         let (reply, answer) = oneshot::channel();
         let slip = Slip { write, output: None, reply };
-        self.waiting.send(Box::new(slip)).await.map_err(|_| gone())?;
-        answer.await.map_err(|_| gone())?
+        self.waiting
+            .send(Box::new(slip))
+            .await
+            .map_err(|_| StoreError::Unavailable("the database is closed".into()))?;
+        answer.await.map_err(|_| StoreError::Unavailable("the write was given up; the log says why".into()))?
     }
 
     pub(super) async fn close(&self) {
@@ -117,16 +119,10 @@ enum Failure {
 }
 
 impl Failure {
-    fn transaction(error: &StoreError) -> Self {
-        Self::Transaction(error.to_string())
-    }
-}
-
-impl From<Failure> for StoreError {
-    fn from(failure: Failure) -> Self {
-        match failure {
-            Failure::Write(error) => error,
-            Failure::Transaction(text) => Self::Unavailable(text),
+    fn transaction(error: StoreError) -> Self {
+        match error {
+            StoreError::Unavailable(text) | StoreError::Refused(text) => Self::Transaction(text),
+            corrupt @ StoreError::Corrupt { .. } => Self::Transaction(corrupt.to_string()),
         }
     }
 }
@@ -203,24 +199,26 @@ impl Desk {
     async fn transaction(&mut self, items: &mut [Box<dyn Item>]) -> Result<(), Failure> {
         let mut connection = match self.connection.take() {
             Some(connection) => connection,
-            None => self.options.open_writer().await.explain().map_err(|error| Failure::transaction(&error))?,
+            None => self.options.open_writer().await.explain().map_err(Failure::transaction)?,
         };
         let outcome = self.attempt(&mut connection, items).await;
-        // After a failed commit SQLite may or may not have rolled back by itself. A rollback that fails says that the state
-        // of the connection is unknown: dropping it ends whatever was left open.
+        // After a failure SQLite may or may not have rolled back by itself, or never have begun. A rollback that fails too
+        // leaves the state of the connection unknown: closing it ends whatever was left open.
         if outcome.is_ok() || statement(&mut connection, "ROLLBACK").await.is_ok() {
             self.connection = Some(connection);
+        } else {
+            let _ = connection.close().await;
         }
         outcome
     }
 
     async fn attempt(&self, db: &mut SqliteConnection, items: &mut [Box<dyn Item>]) -> Result<(), Failure> {
-        statement(db, "BEGIN IMMEDIATE").await.map_err(|error| Failure::transaction(&error))?;
+        statement(db, "BEGIN IMMEDIATE").await.map_err(Failure::transaction)?;
         for item in items {
             let mut scope = Scope { db: &mut *db, keyring: &self.keyring, now: self.clock.now() };
             item.apply(&mut scope).await.map_err(Failure::Write)?;
         }
-        statement(db, "COMMIT").await.map_err(|error| Failure::transaction(&error))
+        statement(db, "COMMIT").await.map_err(Failure::transaction)
     }
 }
 

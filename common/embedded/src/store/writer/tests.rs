@@ -18,11 +18,12 @@ struct Bench {
 
 impl Bench {
     async fn new() -> Self {
+        Self::with_patience(Duration::from_secs(5)).await
+    }
+
+    async fn with_patience(busy_timeout: Duration) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let options = SqliteOptions {
-            busy_timeout: Duration::from_millis(1),
-            ..SqliteOptions::new(folder.path().join("evergrant.db"))
-        };
+        let options = SqliteOptions { busy_timeout, ..SqliteOptions::new(folder.path().join("evergrant.db")) };
         let mut connection = file::prepare(&options).await.unwrap();
         statement(&mut connection, "CREATE TABLE notes (id INTEGER PRIMARY KEY, text TEXT NOT NULL) STRICT")
             .await
@@ -178,7 +179,7 @@ async fn a_caller_that_goes_away_cancels_nothing() {
 
 #[tokio::test]
 async fn a_transaction_that_cannot_begin_fails_its_whole_group_and_no_other() {
-    let bench = Bench::new().await;
+    let bench = Bench::with_patience(Duration::from_millis(1)).await;
     let mut other = bench.options.open_writer().await.unwrap();
     statement(&mut other, "BEGIN IMMEDIATE").await.unwrap();
     let answers = join_all((0..3).map(|_| bench.write(note("refused")))).await;
