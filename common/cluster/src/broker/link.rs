@@ -176,9 +176,9 @@ impl Link {
     pub(crate) async fn redeclare(&self, connection: &Connection) -> Result<(), QueueError> {
         let channel = connection.create_channel().await.map_err(lost)?;
         let declared = declare(&channel, &self.steps).await;
-        declared.map_err(|problem| match problem.is_transient() {
-            true => QueueError::Unavailable(problem.to_string()),
-            false => QueueError::Refused(problem.to_string()),
+        declared.map_err(|problem| {
+            let told = if problem.is_transient() { QueueError::Unavailable } else { QueueError::Refused };
+            told(problem.to_string())
         })?;
         close_channel(&channel).await;
         Ok(())
@@ -243,11 +243,7 @@ async fn set_up(plan: &Plan) -> Result<Arc<Connection>, Why> {
 }
 
 /// Publishes the connection and returns when it is lost, with the reason, or when the broker is closed.
-async fn watch_over(
-    connection: &Arc<Connection>,
-    state: &watch::Sender<State>,
-    closing: &CancellationToken,
-) -> Why {
+async fn watch_over(connection: &Arc<Connection>, state: &watch::Sender<State>, closing: &CancellationToken) -> Why {
     let show = |blocked| state.send_replace(State::Up { connection: Arc::clone(connection), blocked });
     let events = connection.events_listener();
     pin_mut!(events);

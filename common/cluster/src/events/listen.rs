@@ -81,10 +81,11 @@ impl Listener {
     }
 
     fn pass_on(&self, delivery: &Delivery) {
-        match Event::decode(&delivery.data) {
-            Some(event) => drop(self.heard.send(Heard::Event(event))),
-            None => debug!("an event of another release was dropped"),
-        }
+        let Some(event) = Event::decode(&delivery.data) else {
+            return debug!("an event of another release was dropped");
+        };
+        // Nobody may be listening just now.
+        let _ = self.heard.send(Heard::Event(event));
     }
 
     /// A queue that belongs to this connection and vanishes with it. The broker names it: a fixed name would stay locked

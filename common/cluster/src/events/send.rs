@@ -29,11 +29,7 @@ pub(super) struct Outbox {
 }
 
 impl Outbox {
-    pub(super) fn start(
-        shared: &Arc<Shared>,
-        heard: broadcast::Sender<Heard>,
-        exchange_was_gone: Arc<Notify>,
-    ) -> Self {
+    pub(super) fn start(shared: &Arc<Shared>, heard: broadcast::Sender<Heard>, exchange_was_gone: Arc<Notify>) -> Self {
         let (waiting, events) = mpsc::channel(OUTBOX_MAX);
         let carrier = Carrier { shared: Arc::clone(shared), exchange_was_gone, channel: None };
         shared.tasks.spawn(carrier.run(events));
@@ -69,7 +65,9 @@ impl Carrier {
             group.clear();
         }
         // What was said last is still said, if somebody is there to hear it now.
-        while group.len() < OUTBOX_MAX && let Ok(event) = events.try_recv() {
+        while group.len() < OUTBOX_MAX
+            && let Ok(event) = events.try_recv()
+        {
             group.push(event);
         }
         if !group.is_empty() && self.shared.events.is_up() {

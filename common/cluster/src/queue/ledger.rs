@@ -103,7 +103,9 @@ mod tests {
 
     fn finished(tags: &[u64]) -> AckLedger {
         let mut ledger = AckLedger::default();
-        tags.iter().for_each(|tag| ledger.finish(*tag));
+        for tag in tags {
+            ledger.finish(*tag);
+        }
         ledger
     }
 
@@ -156,10 +158,8 @@ mod tests {
         fn take(&mut self, acks: &[Ack]) {
             for Ack { tag, multiple } in acks {
                 assert!(self.unanswered.contains(tag), "{tag} is unknown to the broker");
-                let covered: Vec<u64> = match multiple {
-                    true => self.unanswered.range(..=*tag).copied().collect(),
-                    false => vec![*tag],
-                };
+                let first = if *multiple { 0 } else { *tag };
+                let covered: Vec<u64> = self.unanswered.range(first..=*tag).copied().collect();
                 for tag in covered {
                     assert!(!self.working.contains(&tag), "{tag} is still being worked on");
                     self.unanswered.remove(&tag);
@@ -202,7 +202,9 @@ mod tests {
             patience in 0..5_u32,
         ) {
             let mut ledger = AckLedger::default();
-            finished.iter().for_each(|tag| ledger.finish(*tag));
+            for tag in &finished {
+                ledger.finish(*tag);
+            }
             let sent: usize = (0..=patience).map(|_| ledger.flush(patience).len()).sum();
             prop_assert_eq!(sent, finished.len());
         }

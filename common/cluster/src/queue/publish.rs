@@ -108,7 +108,9 @@ impl Publisher {
             let declared = timeout(patience, self.shared.publish.declare_missing(&connection)).await;
             declared.map_err(|_| silent("declaring the queues", patience))??;
         }
-        Err(QueueError::Unavailable("the queues vanish as fast as they are declared; is somebody deleting them?".into()))
+        Err(QueueError::Unavailable(
+            "the queues vanish as fast as they are declared; is somebody deleting them?".into(),
+        ))
     }
 
     /// Publishes each once, on a channel that nobody else uses meanwhile.
@@ -214,10 +216,10 @@ mod tests {
 
     use super::*;
 
-    fn returned(properties: BasicProperties) -> Option<BasicReturnMessage> {
+    fn returned(properties: BasicProperties) -> BasicReturnMessage {
         let mut delivery = Delivery::mock(0, "".into(), "".into(), false, Vec::new());
         delivery.properties = properties;
-        Some(BasicReturnMessage { delivery, reply_code: 312, reply_text: "NO_ROUTE".into() })
+        BasicReturnMessage { delivery, reply_code: 312, reply_text: "NO_ROUTE".into() }
     }
 
     #[test]
@@ -225,7 +227,8 @@ mod tests {
         let id = JobId::generate();
         let mut outcome = Outcome::default();
         outcome.note(Confirmation::Ack(None));
-        outcome.note(Confirmation::Ack(returned(BasicProperties::default().with_message_id(id.to_string().into()))));
+        let message = returned(BasicProperties::default().with_message_id(id.to_string().into()));
+        outcome.note(Confirmation::Ack(Some(message)));
         assert_eq!(outcome.unroutable, HashSet::from([id]));
         assert!(outcome.refused == 0 && !outcome.nameless);
     }
@@ -239,7 +242,7 @@ mod tests {
         assert!(outcome.nameless);
 
         let mut outcome = Outcome::default();
-        outcome.note(Confirmation::Ack(returned(BasicProperties::default())));
+        outcome.note(Confirmation::Ack(Some(returned(BasicProperties::default()))));
         assert!(outcome.nameless);
     }
 }

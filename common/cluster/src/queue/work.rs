@@ -38,11 +38,12 @@ const STEADY: Duration = Duration::from_secs(10);
 
 /// Deliveries that the broker sends ahead, and how their acks are grouped.
 ///
-/// For bulk work twice what is in hand keeps everybody busy while acks wait for company. Somebody waits for a forced
-/// refresh, so none is held by a worker that has no hand free.
+/// For bulk work a quarter more than is in hand keeps every hand busy while acks wait for company; where hands are few, other
+/// workers would make better use of it. Somebody waits for a forced refresh, so none is ever held by a worker that has no
+/// hand free.
 fn pace(kind: JobKind, concurrency: u32) -> (u16, AckPace) {
     let (ahead, linger, patience) = match kind {
-        JobKind::RefreshDue => (concurrency, ACK_LINGER, ACK_PATIENCE),
+        JobKind::RefreshDue => (concurrency / 4, ACK_LINGER, ACK_PATIENCE),
         JobKind::ForceRefresh => (0, Duration::ZERO, 0),
     };
     let prefetch = concurrency.saturating_add(ahead).try_into().unwrap_or(u16::MAX);
@@ -59,7 +60,8 @@ pub(super) async fn subscribe(link: &Link, queue: &str, prefetch: u16) -> Result
     let channel = connection.create_channel().await.map_err(lost)?;
     channel.basic_qos(prefetch, BasicQosOptions::default()).await.map_err(lost)?;
     let options = BasicConsumeOptions::default();
-    let consumer = channel.basic_consume(queue.into(), "".into(), options, FieldTable::default()).await.map_err(lost)?;
+    let consumer =
+        channel.basic_consume(queue.into(), "".into(), options, FieldTable::default()).await.map_err(lost)?;
     Ok((channel, consumer))
 }
 
@@ -111,7 +113,9 @@ impl Work {
             let since = tokio::time::Instant::now();
             match self.one_subscription().await {
                 Ok(()) => info!(queue = self.queue, "the subscription ended; subscribing again"),
-                Err(refused @ QueueError::Refused(_)) => error!(queue = self.queue, error = %refused, "cannot subscribe"),
+                Err(refused @ QueueError::Refused(_)) => {
+                    error!(queue = self.queue, error = %refused, "cannot subscribe");
+                }
                 Err(problem) => warn!(queue = self.queue, error = %problem, "subscribing again"),
             }
             if since.elapsed() >= STEADY {
@@ -140,12 +144,7 @@ impl Work {
     }
 
     /// Takes jobs while there are hands for them. Returns when stopped, or when the subscription has ended.
-    async fn take_jobs(
-        &self,
-        channel: &Channel,
-        consumer: &mut Consumer,
-        answers: &Answers,
-    ) -> Result<(), QueueError> {
+    async fn take_jobs(&self, channel: &Channel, consumer: &mut Consumer, answers: &Answers) -> Result<(), QueueError> {
         loop {
             let hand = self.stop.run_until_cancelled(Arc::clone(&self.hands).acquire_owned()).await;
             let Some(Ok(hand)) = hand else { return Ok(()) };
@@ -155,7 +154,7 @@ impl Work {
                 Some(Ok(Some(Err(problem)))) => return Err(lost(problem)),
                 // What a lost channel had buffered is coming again on the next one.
                 Some(Ok(Some(Ok(_)))) if !channel.status().connected() => {}
-                Some(Ok(Some(Ok(delivery)))) => self.start(delivery, hand, answers.clone()),
+                Some(Ok(Some(Ok(delivery)))) => self.start(&delivery, hand, answers.clone()),
                 Some(Err(_)) => self.expect_idle().await?,
             }
         }
@@ -171,7 +170,7 @@ impl Work {
         }
     }
 
-    fn start(&self, delivery: Delivery, hand: OwnedSemaphorePermit, answers: Answers) {
+    fn start(&self, delivery: &Delivery, hand: OwnedSemaphorePermit, answers: Answers) {
         let tag = delivery.delivery_tag;
         let job = match Job::decode(&delivery.data) {
             Ok(job) if job.payload.kind() == self.kind => job,
@@ -227,8 +226,9 @@ mod tests {
     #[test]
     fn bulk_work_is_sent_ahead_within_what_the_protocol_can_say() {
         let (prefetch, bulk) = pace(JobKind::RefreshDue, 100);
-        assert_eq!((prefetch, bulk.room), (200, 50));
+        assert_eq!((prefetch, bulk.room), (125, 13));
         assert_eq!(pace(JobKind::RefreshDue, 60_000).0, u16::MAX);
-        assert_eq!(pace(JobKind::RefreshDue, 1).1.room, 1);
+        let (prefetch, bulk) = pace(JobKind::RefreshDue, 3);
+        assert_eq!((prefetch, bulk.room), (3, 1));
     }
 }

@@ -1,59 +1,46 @@
 //! The network goes away and comes back.
 
 use std::collections::HashSet;
-use std::sync::Arc;
 use std::time::Duration;
 
 use evergrant_cluster::broker::{BrokerOptions, LinkStatus};
 use evergrant_contract::job::JobKind;
 use evergrant_contract::ports::{EventBus, Heard, JobQueue, QueueError};
 use evergrant_contract::secret::Secret;
+use evergrant_testkit::proxy::CuttableProxy;
 use lapin::uri::AMQPUri;
-use tokio::io::copy_bidirectional;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
 
 use crate::events::{next, refreshed};
 use crate::support::{Hands, Place, Working, connect, due, force, ids, many, soon, until, until_depth};
 
 /// A wire to the broker that can be cut.
 struct Wire {
-    whole: watch::Sender<bool>,
+    proxy: CuttableProxy,
     url: String,
 }
 
 impl Wire {
-    async fn to(place: &Place, whole: bool) -> Arc<Self> {
+    async fn whole(place: &Place) -> Self {
         let mut uri: AMQPUri = place.url.parse().unwrap();
-        let far = (uri.authority.host.clone(), uri.authority.port);
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        uri.authority.port = listener.local_addr().unwrap().port();
-        uri.authority.host = "127.0.0.1".into();
-        let wire = Arc::new(Self { whole: watch::Sender::new(whole), url: uri.to_string() });
-        let whole = wire.whole.subscribe();
-        tokio::spawn(async move {
-            while let Ok((mut near, _)) = listener.accept().await {
-                let (far, mut whole) = (far.clone(), whole.clone());
-                tokio::spawn(async move {
-                    if *whole.borrow_and_update() {
-                        let mut far = TcpStream::connect(far).await.unwrap();
-                        tokio::select! {
-                            _ = copy_bidirectional(&mut near, &mut far) => {}
-                            _ = whole.wait_for(|whole| !whole) => {}
-                        }
-                    }
-                });
-            }
-        });
+        let proxy = CuttableProxy::start(format!("{}:{}", uri.authority.host, uri.authority.port)).await.unwrap();
+        (uri.authority.host, uri.authority.port) = (proxy.addr().ip().to_string(), proxy.addr().port());
+        Self { proxy, url: uri.to_string() }
+    }
+
+    async fn broken(place: &Place) -> Self {
+        let wire = Self::whole(place).await;
+        wire.cut();
         wire
     }
 
+    /// Ends every connection and takes no new ones.
     fn cut(&self) {
-        self.whole.send_replace(false);
+        self.proxy.refuse(true);
+        self.proxy.cut();
     }
 
     fn mend(&self) {
-        self.whole.send_replace(true);
+        self.proxy.refuse(false);
     }
 
     fn options(&self, place: &Place) -> BrokerOptions {
@@ -64,7 +51,7 @@ impl Wire {
 #[tokio::test]
 async fn a_broker_that_comes_later_is_found() {
     let Some(place) = Place::new() else { return };
-    let wire = Wire::to(&place, false).await;
+    let wire = Wire::broken(&place).await;
     let options = BrokerOptions { start_timeout: Duration::from_millis(10), ..wire.options(&place) };
     let broker = connect(options).await.unwrap();
     assert!(matches!(broker.status().consume, LinkStatus::Down(_)));
@@ -79,7 +66,7 @@ async fn a_broker_that_comes_later_is_found() {
 #[tokio::test]
 async fn publishing_without_a_broker_is_unavailable_in_time() {
     let Some(place) = Place::new() else { return };
-    let wire = Wire::to(&place, true).await;
+    let wire = Wire::whole(&place).await;
     let options = BrokerOptions { publish_timeout: Duration::from_millis(50), ..wire.options(&place) };
     let broker = connect(options).await.unwrap();
     broker.queue().publish(vec![due()]).await.unwrap();
@@ -93,10 +80,28 @@ async fn publishing_without_a_broker_is_unavailable_in_time() {
     broker.queue().publish(vec![due()]).await.unwrap();
 }
 
+#[tokio::test]
+async fn a_connection_that_falls_silent_is_given_up() {
+    let Some(place) = Place::new() else { return };
+    let wire = Wire::whole(&place).await;
+    let options = BrokerOptions { heartbeat_secs: 1, ..wire.options(&place) };
+    let broker = connect(options).await.unwrap();
+    let job = due();
+    broker.queue().publish(vec![job.clone()]).await.unwrap();
+    wire.proxy.freeze();
+    until(async || !broker.status().consume.is_up() && !broker.status().publish.is_up()).await;
+    wire.proxy.cut();
+    wire.proxy.thaw();
+    let (hands, mut told) = Hands::quick();
+    let working = Working::start(&broker, JobKind::RefreshDue, 1, hands);
+    assert_eq!(soon(told.recv()).await.unwrap(), job);
+    working.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn cuts_in_the_middle_lose_nothing() {
     let Some(place) = Place::new() else { return };
-    let wire = Wire::to(&place, true).await;
+    let wire = Wire::whole(&place).await;
     let broker = connect(wire.options(&place)).await.unwrap();
     let jobs = many(3_000, due);
     let wanted: HashSet<_> = jobs.iter().map(|job| job.id).collect();
@@ -135,7 +140,7 @@ async fn cuts_in_the_middle_lose_nothing() {
 #[tokio::test]
 async fn work_in_hand_goes_on_through_a_cut_and_its_job_comes_again() {
     let Some(place) = Place::new() else { return };
-    let wire = Wire::to(&place, true).await;
+    let wire = Wire::whole(&place).await;
     let broker = connect(wire.options(&place)).await.unwrap();
     let job = force();
     broker.queue().publish(vec![job.clone()]).await.unwrap();
@@ -154,7 +159,7 @@ async fn work_in_hand_goes_on_through_a_cut_and_its_job_comes_again() {
 #[tokio::test]
 async fn subscribers_are_told_of_the_gap_that_a_cut_makes() {
     let Some(place) = Place::new() else { return };
-    let wire = Wire::to(&place, true).await;
+    let wire = Wire::whole(&place).await;
     let broker = connect(wire.options(&place)).await.unwrap();
     let mut heard = broker.events().subscribe().await;
     wire.cut();
@@ -169,7 +174,7 @@ async fn subscribers_are_told_of_the_gap_that_a_cut_makes() {
 #[tokio::test]
 async fn events_wait_for_a_broker_that_is_away() {
     let Some(place) = Place::new() else { return };
-    let wire = Wire::to(&place, false).await;
+    let wire = Wire::broken(&place).await;
     let options = BrokerOptions { start_timeout: Duration::from_millis(10), ..wire.options(&place) };
     let (speaker, listener) = (connect(options).await.unwrap(), place.broker().await);
     let mut heard = listener.events().subscribe().await;

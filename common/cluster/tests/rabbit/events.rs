@@ -42,7 +42,8 @@ async fn until_heard(broker: &Broker, heard: &mut BoxStream<'static, Heard>) {
 async fn every_instance_and_every_subscriber_hears_in_order() {
     let Some(place) = Place::new() else { return };
     let (one, other) = (place.broker().await, place.broker().await);
-    let mut ears = vec![one.events().subscribe().await, one.events().subscribe().await, other.events().subscribe().await];
+    let mut ears =
+        vec![one.events().subscribe().await, one.events().subscribe().await, other.events().subscribe().await];
     let events: Vec<_> = std::iter::repeat_with(refreshed).take(600).collect();
     one.events().publish(events.clone()).await;
     for ear in &mut ears {

@@ -1,8 +1,8 @@
 //! Messages that nobody can read become failed jobs.
 
+use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::Arc;
 
 use async_trait::async_trait;
 use evergrant_cluster::broker::Broker;

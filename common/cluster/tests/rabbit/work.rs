@@ -57,8 +57,7 @@ async fn no_more_are_in_hand_than_asked_for() {
     let (hands, mut told) = Hands::slow(0);
     let working = Working::start(&broker, JobKind::RefreshDue, 3, hands.clone());
     ids(&mut told, 3).await;
-    // The broker has sent ahead as much as it may, so a fourth would be in hand by now if it could.
-    until_depth(&broker, JobKind::RefreshDue, 4).await;
+    until_depth(&broker, JobKind::RefreshDue, 7).await;
     assert!(told.try_recv().is_err());
     hands.ends.add_permits(1);
     ids(&mut told, 1).await;
@@ -76,6 +75,8 @@ async fn a_stop_gives_back_what_is_waiting_and_finishes_what_is_in_hand() {
     let (hands, mut told) = Hands::slow(0);
     let working = Working::start(&broker, JobKind::RefreshDue, 4, hands.clone());
     ids(&mut told, 4).await;
+    // One more was sent ahead.
+    until_depth(&broker, JobKind::RefreshDue, 5).await;
     working.stop.cancel();
     until_depth(&broker, JobKind::RefreshDue, 6).await;
     hands.ends.add_permits(4);
@@ -99,7 +100,7 @@ async fn a_straggler_keeps_nobody_elses_ack() {
     let working = Working::start(&broker, JobKind::RefreshDue, 4, straggler.clone());
     soon(straggler.begun.notified()).await;
     broker.queue().publish(many(200, due)).await.unwrap();
-    // The broker sends 8 ahead of their acks: were these held back by the first, the others would stop coming.
+    // The broker sends 5 ahead of their acks: were these held back by the first, the others would stop coming.
     soon(straggler.others.acquire_many(200)).await.unwrap().forget();
     straggler.end.notify_one();
     working.stop().await;
