@@ -51,8 +51,11 @@ fn postgres_survives_kills_and_leaves_nothing_behind() {
     sql(&postgres, "CREATE TABLE kept (n int)");
     for n in 1..=5 {
         sql(&postgres, &format!("INSERT INTO kept VALUES ({n})"));
-        let mut session =
-            Command::new("psql").args(["--command", "SELECT 'busy', pg_sleep(600)", &url]).spawn().unwrap();
+        let mut session = Command::new("psql")
+            .args(["--command", "SELECT 'busy', pg_sleep(600)", &url])
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
         eventually("a session is busy", || {
             sql(&postgres, "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'SELECT ''busy''%'") == "1"
         });

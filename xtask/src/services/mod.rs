@@ -18,6 +18,8 @@ pub use rabbit::Rabbit;
 pub(crate) use servers::Servers;
 pub(crate) use state::DetachedServers;
 
+use anyhow::anyhow;
+
 use crate::{screen, workspace};
 
 /// Names the PostgreSQL server that tests use: a superuser's URL.
@@ -25,15 +27,21 @@ pub const DATABASE_URL: &str = "EVERGRANT_TEST_DATABASE_URL";
 /// Names the RabbitMQ server that tests use.
 pub const AMQP_URL: &str = "EVERGRANT_TEST_AMQP_URL";
 
-/// Set by `cargo xtask test` when it has started both servers itself: then tests can do so as well, and must.
-pub(crate) const REQUIRE_PRIVATE: &str = "EVERGRANT_REQUIRE_PRIVATE_SERVERS";
+/// Tells tests whether they can start servers of their own: `required` or `off`. Not set, they find out.
+pub(crate) const PRIVATE_SERVERS: &str = "EVERGRANT_PRIVATE_SERVERS";
 
-/// Whether this machine can start both, for tests that kill servers. If not, says SKIPPED loudly and what to install.
+/// Whether a test may start and kill servers of its own. If not, says SKIPPED loudly and why.
 ///
-/// Panics instead under `cargo xtask test`, unless that was given servers to use and has not started any.
+/// Panics instead if they are missing under `cargo xtask test`, unless that was given servers and has started none.
 pub fn startable() -> bool {
-    let Err(missing) = install::check(&[Need::Postgres, Need::Rabbit]) else { return true };
-    assert!(workspace::environment(REQUIRE_PRIVATE).is_none(), "{missing}");
-    screen::skipped(&missing);
+    let wanted = workspace::environment(PRIVATE_SERVERS).unwrap_or_default();
+    let found = if wanted == "off" {
+        Err(anyhow!("no private servers in a quick run"))
+    } else {
+        install::check(&[Need::Postgres, Need::Rabbit])
+    };
+    let Err(problem) = found else { return true };
+    assert!(wanted != "required", "{problem}");
+    screen::skipped(&problem);
     false
 }

@@ -70,6 +70,8 @@ impl Running {
 
     /// Kills it and everything it started, children that left its group included, and waits until all are gone.
     pub(crate) fn kill(&mut self) -> Result<()> {
+        // Stopped first: it must not have another child after the look.
+        self.process.signal(Signal::STOP);
         let children = self.process.children();
         self.process.kill_group();
         for child in &children {

@@ -9,7 +9,7 @@ use anyhow::{Context, Result, anyhow};
 
 use super::install::Need;
 use super::state::DetachedServers;
-use super::{AMQP_URL, DATABASE_URL, Postgres, REQUIRE_PRIVATE, Rabbit};
+use super::{AMQP_URL, DATABASE_URL, PRIVATE_SERVERS, Postgres, Rabbit};
 use crate::workspace;
 
 /// The servers of one run. Those that the environment names already are used as they are.
@@ -42,7 +42,7 @@ impl Servers {
         command.envs(self.postgres.as_ref().map(|postgres| (DATABASE_URL, postgres.url())));
         command.envs(self.rabbit.as_ref().map(|rabbit| (AMQP_URL, rabbit.url())));
         let both_are_ours = self.postgres.is_some() && self.rabbit.is_some();
-        command.envs(both_are_ours.then_some((REQUIRE_PRIVATE, "1")))
+        command.envs(both_are_ours.then_some((PRIVATE_SERVERS, "required")))
     }
 
     /// Lets both outlive this process.
