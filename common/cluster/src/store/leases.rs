@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use evergrant_contract::connection::{Grant, Lease, LeaseRequest, Leased, Settled, Settlement};
 use evergrant_contract::ids::{ConnectionId, Version};
 use evergrant_contract::ports::{Leases, StoreError};
+use evergrant_contract::secret::Secret;
 use evergrant_contract::state::Reason;
 use evergrant_contract::transition::Standing;
 use evergrant_vault::Field;
@@ -71,7 +72,7 @@ fn held(
     Ok(Leased::Unspendable { lease, user, provider, standing, reason })
 }
 
-fn open(vault: &Vault, id: ConnectionId, ciphertext: String) -> Option<evergrant_contract::secret::Secret> {
+fn open(vault: &Vault, id: ConnectionId, ciphertext: String) -> Option<Secret> {
     vault
         .open(id, Field::RefreshToken, ciphertext)
         .inspect_err(|error| tracing::error!(connection = %id, %error, "a refresh token cannot be opened"))

@@ -144,7 +144,6 @@ async fn write_schedules(
 }
 
 /// What one settlement puts into its `tokens` row; `None` leaves a column as it is.
-#[derive(Default)]
 struct TokensRow<'a> {
     id: Uuid,
     has_tokens: bool,
@@ -193,11 +192,9 @@ async fn write_tokens(
     carried: &HashMap<Uuid, CarriedOver>,
     primary: &str,
 ) -> Result<(), sqlx::Error> {
-    let row = |settlement: &&'_ SealedSettlement| settlement.lease.connection.uuid();
-    let rows: Vec<_> = written
-        .iter()
-        .filter_map(|settlement| tokens_row(settlement, carried.get(&row(settlement)), primary))
-        .collect();
+    let carried = |settlement: &SealedSettlement| carried.get(&settlement.lease.connection.uuid());
+    let rows: Vec<_> =
+        written.iter().filter_map(|settlement| tokens_row(settlement, carried(settlement), primary)).collect();
     if rows.is_empty() {
         return Ok(());
     }

@@ -1,7 +1,7 @@
 //! Keys that come and go.
 
 use evergrant_cluster::PgStore;
-use evergrant_contract::connection::{IfPresent, Leased, Settled, Settlement};
+use evergrant_contract::connection::{IfPresent, LeaseRequest, Leased, Settled, Settlement};
 use evergrant_contract::ids::{ConnectionId, Version};
 use evergrant_contract::ports::{Connections as _, Leases as _, Offices as _};
 use evergrant_contract::secret::Secret;
@@ -33,11 +33,7 @@ impl Keys {
 
 /// The refresh token, if the lease of the version brings it.
 async fn refresh_token(store: &PgStore, id: ConnectionId, version: i64) -> Option<String> {
-    match store
-        .acquire(evergrant_contract::connection::LeaseRequest { version: Version::new(version), ..request(id) })
-        .await
-        .unwrap()
-    {
+    match store.acquire(LeaseRequest { version: Version::new(version), ..request(id) }).await.unwrap() {
         Leased::Held(grant) => {
             store.settle(given_back(grant.lease)).await.unwrap();
             Some(grant.refresh_token.expose().to_owned())
@@ -142,9 +138,7 @@ async fn no_plaintext_is_stored() {
     let store = database.store(Keys::new(1).ring(&[0])).await;
     let id = connect(&store, 1).await[0];
     store.put(vec![new_connection("user-0")], IfPresent::Replace).await.unwrap();
-    let lease = hold(&store, evergrant_contract::connection::LeaseRequest { version: Version::new(2), ..request(id) })
-        .await
-        .lease;
+    let lease = hold(&store, LeaseRequest { version: Version::new(2), ..request(id) }).await.lease;
     let unread = Settlement { unread_answer: Some(Secret::new("Atza|unread")), ..given_back(lease) };
     store.settle(unread).await.unwrap();
     let mut connection = database.connection().await;

@@ -1,9 +1,10 @@
 //! A database that is away, not ready, or slow.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use evergrant_cluster::{PgOptions, PgStore};
-use evergrant_contract::connection::Settled;
+use evergrant_contract::connection::{LeaseRequest, Settled};
 use evergrant_contract::ids::Version;
 use evergrant_contract::ports::{Connections as _, Leases as _, StoreError};
 use evergrant_contract::secret::Secret;
@@ -14,7 +15,7 @@ use crate::database::{Database, keyring};
 use crate::steps::{connect, given_back, hold, noon, refreshed, request};
 
 async fn connect_error(options: &PgOptions) -> StoreError {
-    match PgStore::connect(options, std::sync::Arc::new(keyring())).await {
+    match PgStore::connect(options, Arc::new(keyring())).await {
         Ok(_) => panic!("there is nothing to connect to"),
         Err(error) => error,
     }
@@ -67,7 +68,7 @@ async fn the_store_outlives_its_connections() {
     let id = connect(&store, 1).await[0];
     for version in 1..4 {
         let version = Version::new(version);
-        let lease = hold(&store, evergrant_contract::connection::LeaseRequest { version, ..request(id) }).await.lease;
+        let lease = hold(&store, LeaseRequest { version, ..request(id) }).await.lease;
         database
             .execute(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
@@ -101,16 +102,30 @@ async fn a_statement_that_takes_too_long_may_be_tried_again() {
     assert_eq!(store.settle(settlement).await.unwrap(), Settled::Written(Version::new(2)));
 }
 
+/// A primary that became a replica: the same call succeeds once the connections lead to the new primary.
+#[tokio::test]
+async fn a_read_only_database_is_unavailable_for_writes() {
+    let Some(database) = Database::fresh().await else { return };
+    let id = connect(&database.store(keyring()).await, 1).await[0];
+    database
+        .execute("DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET default_transaction_read_only = on', current_database()); END $$")
+        .await;
+    let store = database.store(keyring()).await;
+    assert!(store.find(id).await.unwrap().is_some());
+    assert!(store.acquire(request(id)).await.err().unwrap().is_transient());
+    assert!(store.disconnect(id).await.unwrap_err().is_transient());
+}
+
 /// The answer of a provider is written even if whoever wanted it is gone.
 #[tokio::test]
 async fn a_caller_that_goes_away_cancels_nothing() {
     let Some(database) = Database::fresh().await else { return };
-    let store = std::sync::Arc::new(database.store(keyring()).await);
+    let store = Arc::new(database.store(keyring()).await);
     let id = connect(&store, 1).await[0];
     let settlement = refreshed(hold(&store, request(id)).await.lease, "Atza|new", None);
     let blocker = lock_rows(&database).await;
     let caller = tokio::spawn({
-        let store = std::sync::Arc::clone(&store);
+        let store = Arc::clone(&store);
         async move { store.settle(settlement).await }
     });
     let mut observer = database.connection().await;

@@ -1,7 +1,8 @@
 //! One bad row, and its neighbours.
 
 use evergrant_contract::connection::{Settled, Settlement};
-use evergrant_contract::ids::Version;
+use evergrant_contract::failed_job::{FailedJob, FailedJobState};
+use evergrant_contract::ids::{JobId, Version};
 use evergrant_contract::ports::{Connections as _, FailedJobs as _, Leases as _, StoreError};
 use evergrant_contract::verdict::{AnswerTrace, Attempt, VerdictKind};
 
@@ -58,8 +59,8 @@ async fn a_nul_in_a_text_is_replaced() {
         ambiguous: false,
     };
     let attempt = Attempt { at: noon(), verdict: VerdictKind::Transient, trace };
-    let job = evergrant_contract::failed_job::FailedJob {
-        id: evergrant_contract::ids::JobId::generate(),
+    let job = FailedJob {
+        id: JobId::generate(),
         kind: "refresh\0due".into(),
         connection: Some(id),
         provider: None,
@@ -68,7 +69,7 @@ async fn a_nul_in_a_text_is_replaced() {
         error: "went\0wrong".into(),
         traceparent: None,
         failed_at: noon(),
-        state: evergrant_contract::failed_job::FailedJobState::Open,
+        state: FailedJobState::Open,
     };
     let lease = hold_all(&store, &[id]).await[0];
     let settlement = Settlement { attempts: vec![attempt], failed_job: Some(job), ..given_back(lease) };

@@ -12,6 +12,8 @@ use crate::database::{Database, keyring};
 use crate::steps::{HOUR, connect, hold, noon, request};
 
 const MILLISECOND: Duration = Duration::from_millis(1);
+/// A millisecond short of it.
+const NEARLY_AN_HOUR: Duration = Duration::from_millis(3_599_999);
 
 async fn is_busy(store: &PgStore, request: LeaseRequest) -> bool {
     matches!(store.acquire(request).await.unwrap(), Leased::Busy)
@@ -27,11 +29,11 @@ async fn a_lease_lapses_and_its_grace_passes_to_the_millisecond() {
     let first = hold(&store, LeaseRequest { ttl: HOUR, ..request(id) }).await;
     let other = LeaseRequest { takeover_grace: HOUR, ..request(id) };
 
-    clock.advance(HOUR - MILLISECOND).await;
+    clock.advance(NEARLY_AN_HOUR).await;
     assert!(is_busy(&store, other).await, "it is still good, and not contested");
     clock.advance(MILLISECOND).await;
     assert!(is_busy(&store, other).await, "it has lapsed and is contested from here");
-    clock.advance(HOUR - MILLISECOND).await;
+    clock.advance(NEARLY_AN_HOUR).await;
     assert!(is_busy(&store, other).await, "the grace is not over");
     clock.advance(MILLISECOND).await;
     let taken = hold(&store, other).await;
