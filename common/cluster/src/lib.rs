@@ -1,4 +1,4 @@
-//! The cluster shape: PostgreSQL and RabbitMQ behind the ports.
+#![doc = include_str!("../README.md")]
 
 pub mod broker;
 pub mod events;

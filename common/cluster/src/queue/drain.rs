@@ -8,12 +8,12 @@ use futures::StreamExt;
 use lapin::Channel;
 use lapin::message::Delivery;
 use lapin::options::BasicAckOptions;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use super::message;
-use super::work::{leave, subscribe};
+use super::work::{IDLE_CHECK, expect_idle, leave, subscribe};
 use crate::broker::{Shared, lost, pauses};
 
 /// Dead letters sent ahead. They are rare, and each is recorded by itself.
@@ -51,8 +51,12 @@ impl Drain {
         let subscribed = self.stop.run_until_cancelled(subscribe(&self.shared.consume, &self.queue, PREFETCH)).await;
         let Some(subscribed) = subscribed else { return Ok(()) };
         let (channel, mut consumer) = subscribed?;
-        while let Some(Some(delivery)) = self.stop.run_until_cancelled(consumer.next()).await {
-            self.record(&channel, &delivery.map_err(lost)?).await?;
+        loop {
+            match self.stop.run_until_cancelled(timeout(IDLE_CHECK, consumer.next())).await {
+                None | Some(Ok(None)) => break,
+                Some(Ok(Some(delivery))) => self.record(&channel, &delivery.map_err(lost)?).await?,
+                Some(Err(_)) => expect_idle(&self.shared, &self.queue).await?,
+            }
         }
         if self.stop.is_cancelled() {
             leave(&channel, &mut consumer).await;

@@ -28,7 +28,7 @@ const ACK_LINGER: Duration = Duration::from_millis(5);
 const ACK_PATIENCE: u32 = 8;
 
 /// How long nothing may come before we ask whether nothing waits.
-const IDLE_CHECK: Duration = Duration::from_secs(10);
+pub(super) const IDLE_CHECK: Duration = Duration::from_secs(10);
 
 /// How long the broker may take to end a consumer that is no longer wanted.
 const CANCEL_TIMEOUT: Duration = Duration::from_secs(2);
@@ -76,6 +76,16 @@ pub(super) async fn unsubscribe(channel: &Channel, consumer: &mut Consumer, give
     };
     if timeout(CANCEL_TIMEOUT, end).await.is_err() {
         warn!("the broker did not confirm the end of a consumer; its jobs go back when the channel closes");
+    }
+}
+
+/// Nothing came although there was room for it. That is well if nothing waits; otherwise the broker has forgotten us.
+pub(super) async fn expect_idle(shared: &Shared, queue: &str) -> Result<(), QueueError> {
+    match count(shared, queue.to_owned()).await {
+        Ok(report) if report.waiting == 0 && report.consumers > 0 => Ok(()),
+        Ok(_) => Err(QueueError::Unavailable(format!("messages wait and none came within {IDLE_CHECK:?}"))),
+        // The consumer itself is told if its connection is lost.
+        Err(_) => Ok(()),
     }
 }
 
@@ -155,18 +165,8 @@ impl Work {
                 // What a lost channel had buffered is coming again on the next one.
                 Some(Ok(Some(Ok(_)))) if !channel.status().connected() => {}
                 Some(Ok(Some(Ok(delivery)))) => self.start(&delivery, hand, answers.clone()),
-                Some(Err(_)) => self.expect_idle().await?,
+                Some(Err(_)) => expect_idle(&self.shared, &self.queue).await?,
             }
-        }
-    }
-
-    /// Nothing came although a hand was free. That is well if nothing waits; otherwise the broker has forgotten us.
-    async fn expect_idle(&self) -> Result<(), QueueError> {
-        match count(&self.shared, self.queue.clone()).await {
-            Ok(report) if report.waiting == 0 && report.consumers > 0 => Ok(()),
-            Ok(_) => Err(QueueError::Unavailable(format!("jobs wait and none came within {IDLE_CHECK:?}"))),
-            // The consumer itself is told if its connection is lost.
-            Err(_) => Ok(()),
         }
     }
 
