@@ -35,6 +35,14 @@ pub fn begin(cli: &Cli) -> Result<Config, Failed> {
     Ok(loaded.config)
 }
 
+/// Like [`begin`], but nothing is logged unless a level is asked for: the command prints a view of its own.
+pub fn begin_quietly(cli: &Cli) -> Result<Config, Failed> {
+    if cli.global.log_level.is_some() {
+        return begin(cli);
+    }
+    Ok(cli.sources().load().map_err(|error| Failed::new(Exit::Config, error))?.config)
+}
+
 /// Reads and checks the configuration and starts logging: what everything that runs begins with.
 pub fn begin_checked(cli: &Cli) -> Result<Config, Failed> {
     let config = begin(cli)?;

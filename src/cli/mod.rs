@@ -15,7 +15,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub use connections::{
     ConnectionsCommand, DisconnectArgs, ImportArgs, ListArgs, RefreshArgs, ShowArgs, Since, StatsArgs,
 };
-pub use trial::{DemoArgs, SimArgs, SimRotation};
+pub use trial::{DemoArgs, SimArgs};
 
 use crate::config::{Flag, LogFormat, Mode, Sources};
 
@@ -138,7 +138,7 @@ pub enum Command {
 /// What commands that serve http take.
 #[derive(Debug, Args)]
 pub struct ListenArgs {
-    /// Address for the API, health and metrics [env: EVERGRANT_LISTEN] [default: 127.0.0.1:8080].
+    /// Address for the API, health and metrics [env: EVERGRANT_LISTEN] [default: 127.0.0.1:8001].
     #[arg(long, value_name = "ADDRESS")]
     pub listen: Option<SocketAddr>,
 }

@@ -3,7 +3,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
+use evergrant_sim::Rotation;
 
 use super::JsonArg;
 
@@ -38,24 +39,15 @@ pub struct SimArgs {
     /// How long access tokens live.
     #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = humantime::parse_duration)]
     pub token_lifetime: Duration,
-    /// What becomes of a refresh token that was spent.
-    #[arg(long, value_enum, default_value_t = SimRotation::Off)]
-    pub rotation: SimRotation,
+    /// What becomes of a refresh token that was spent: `off` (it stays good, as at Amazon), `on` (a new one comes and the
+    /// former stays good), `strict` (spending a former one ends the grant), `strict-retry` (the last one may be spent again
+    /// until its successor is).
+    #[arg(long, value_name = "MODE", default_value_t = Rotation::Off)]
+    pub rotation: Rotation,
     /// How long each answer of the token endpoint takes.
     #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = humantime::parse_duration)]
     pub latency: Duration,
     /// Makes tokens and faults the same in every run with this number.
     #[arg(long, value_name = "NUMBER")]
     pub seed: Option<u64>,
-}
-
-/// What becomes of a refresh token that was spent at the simulated Amazon.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum SimRotation {
-    /// It stays good, as at Amazon.
-    Off,
-    /// A new one comes with every refresh, and the former one stays good.
-    On,
-    /// A new one comes with every refresh; spending a former one ends the whole grant.
-    Strict,
 }

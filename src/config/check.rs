@@ -12,7 +12,7 @@ use super::{Config, Mode};
 const TRY_PAUSE_MAX: Duration = Duration::from_secs(1);
 
 /// The pause before an `invalid_grant` is confirmed inside a job, by the descriptors that are compiled in.
-const CONFIRMATION_PAUSE: Duration = Duration::from_secs(3);
+pub(super) const CONFIRMATION_PAUSE: Duration = Duration::from_secs(3);
 
 /// A setting, or several together, that the system must not run with.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use evergrant_contract::secret::Secret;
+use evergrant_contract::verdict::Confirmation;
+use evergrant_provider::Registry;
 
 use super::{Config, ConfigError, Flag, Loaded, Mode, Sources};
 
@@ -251,4 +253,25 @@ fn shown_secrets_are_hidden() {
     let shown = serde_json::to_string(&config).unwrap();
     assert!(!shown.contains(HUSH));
     assert_eq!(shown.matches("<set>").count(), 6, "three apps, the key, two URLs");
+}
+
+/// Workers check each descriptor's policy too, the user's own among them; here the two must not disagree.
+#[test]
+fn the_lease_is_checked_as_the_workers_check_it() {
+    let pause = super::check::CONFIRMATION_PAUSE;
+    let limit = load(&[]).lease_needed(pause).as_millis();
+    for (lease_ms, is_enough) in [(limit, false), (limit + 1, true)] {
+        let config = load(&[("EVERGRANT_WORKER_LEASE_MS", &lease_ms.to_string())]);
+        assert_eq!(config.check().is_ok(), is_enough);
+        for descriptor in Registry::load(None).unwrap().iter() {
+            let policy = descriptor.policy(config.worker.call_timeout);
+            let checked = crate::settings::worker(&config).check(&policy);
+            match policy.confirmation {
+                Confirmation::InJob { after_ms } if u128::from(after_ms) == pause.as_millis() => {
+                    assert_eq!(checked.is_ok(), is_enough, "{}", policy.name);
+                }
+                _ => assert!(checked.is_ok() || !is_enough, "{} needs less than is assumed", policy.name),
+            }
+        }
+    }
 }

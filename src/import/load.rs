@@ -90,6 +90,29 @@ pub async fn load(
     Ok(summary)
 }
 
+/// Reads every row and stores nothing: what [`load`] would find in an empty store.
+pub fn count(
+    rows: impl Iterator<Item = Result<Row, ImportError>>,
+    mut report: impl FnMut(Report<'_>),
+) -> Result<Summary, ImportError> {
+    let mut summary = Summary::default();
+    for row in rows {
+        let row = row?;
+        match row.outcome {
+            Outcome::Ready(connection) => {
+                summary.inserted += 1;
+                summary.without_refresh_token += u64::from(connection.refresh_token.is_none());
+            }
+            Outcome::NoTokens => summary.without_tokens += 1,
+            Outcome::Bad(reason) => {
+                summary.bad += 1;
+                report(Report::Bad { line: row.line, reason: &reason });
+            }
+        }
+    }
+    Ok(summary)
+}
+
 async fn put(batch: &mut Vec<NewConnection>, store: &dyn Connections, summary: &mut Summary) -> Result<(), StoreError> {
     if batch.is_empty() {
         return Ok(());
@@ -117,11 +140,11 @@ mod tests {
 
     use super::*;
 
-    fn row(line: usize, outcome: Outcome) -> Result<Row, ImportError> {
-        Ok(Row { line: line as u64, outcome })
+    const fn row(line: u64, outcome: Outcome) -> Row {
+        Row { line, outcome }
     }
 
-    fn ready(user: usize) -> Outcome {
+    fn ready(user: u64) -> Outcome {
         Outcome::Ready(Box::new(NewConnection {
             user: user.to_string().parse::<UserId>().unwrap(),
             provider: "amazon-na".parse().unwrap(),
@@ -139,10 +162,10 @@ mod tests {
 
     /// More than two batches, with a bad row and one without tokens in the middle.
     fn file() -> Vec<Result<Row, ImportError>> {
-        let mut rows: Vec<_> = (0..=2 * BATCH).map(|user| row(user + 1, ready(user))).collect();
+        let mut rows: Vec<_> = (0..=2 * BATCH as u64).map(|user| row(user + 1, ready(user))).collect();
         rows.insert(BATCH, row(9_000, Outcome::Bad("it is crooked".to_owned())));
         rows.insert(BATCH, row(9_001, Outcome::NoTokens));
-        rows
+        rows.into_iter().map(Ok).collect()
     }
 
     #[tokio::test]

@@ -27,7 +27,7 @@ use evergrant_contract::ports::Chance;
 use evergrant_contract::timing::Margin;
 use evergrant_vault::Keyring;
 
-pub use load::{LoadError, Report, Summary, load};
+pub use load::{LoadError, Report, Summary, count, load};
 pub use records::Format;
 
 /// No row is longer, in bytes. Two tokens and their company are a few kilobytes.
