@@ -84,6 +84,16 @@ impl Lifecycle {
     }
 }
 
+/// Returns at the first SIGINT or SIGTERM, for processes without components.
+pub async fn told_to_stop() -> std::io::Result<()> {
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    Ok(())
+}
+
 type Ended = Result<(&'static str, anyhow::Result<()>), tokio::task::JoinError>;
 
 /// A component that ended before it was told to is a crash, even without an error.

@@ -1,3 +1,10 @@
 //! Evergrant keeps OAuth grants alive.
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::Parser;
+use evergrant::{cli, cmd, startup};
+
+fn main() -> ExitCode {
+    startup::end(cmd::run(cli::Cli::parse()))
+}

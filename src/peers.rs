@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 /// A process that has not been heard of for longer is gone.
-const ALIVE_FOR: Duration = Duration::from_secs(45);
+pub const ALIVE_FOR: Duration = Duration::from_secs(45);
 const ANNOUNCE_EVERY: Duration = Duration::from_secs(15);
 
 /// This process, as the others see it.
@@ -39,14 +39,18 @@ pub async fn refuse_foreign_keys(offices: &dyn Offices, me: &Peer) -> anyhow::Re
             bail!(
                 "FERNET_KEY lacks the key {} that {} (process {}) is writing with: this process would take its rows for \
                  undecryptable. Give every process the same FERNET_KEY; several keys are separated by commas",
-                peer.primary_key, peer.role, peer.process
+                peer.primary_key,
+                peer.role,
+                peer.process
             );
         }
         if !peer.keys.contains(&me.primary_key) {
             bail!(
                 "{} (process {}) lacks the key {} that this process would write with. To change keys, first add the new \
                  one behind the old one in every process, then put it first",
-                peer.role, peer.process, me.primary_key
+                peer.role,
+                peer.process,
+                me.primary_key
             );
         }
     }

@@ -7,7 +7,7 @@ use evergrant_workers::WorkerSettings;
 
 use crate::config::Config;
 
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+const DAY: Duration = Duration::from_hours(24);
 
 /// What workers are told.
 pub const fn worker(config: &Config) -> WorkerSettings {

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use async_trait::async_trait;
 use evergrant_api::Check;
-use evergrant_cluster::{Broker, BrokerOptions, PgOptions, PgStore};
+use evergrant_cluster::broker::{Broker, BrokerOptions};
+use evergrant_cluster::{PgOptions, PgStore};
 use evergrant_contract::ids::ProcessId;
 use evergrant_contract::ports::{Clock, EventBus, JobQueue, Offices, Store};
 use evergrant_contract::secret::Secret;
@@ -13,6 +14,45 @@ use evergrant_embedded::{LocalEvents, LocalQueue, SqliteOptions, SqliteStore};
 use evergrant_vault::Keyring;
 
 use crate::config::{Config, Mode};
+
+/// The rows, without a queue: what a command needs that only looks or writes.
+pub enum Rows {
+    /// One SQLite file.
+    Embedded(Arc<SqliteStore>),
+    /// PostgreSQL.
+    Cluster(Arc<PgStore>),
+}
+
+impl Rows {
+    /// Opens the store of the configuration's mode.
+    pub async fn open(config: &Config, keyring: Arc<Keyring>, clock: Arc<dyn Clock>) -> anyhow::Result<Self> {
+        match config.mode {
+            Mode::Embedded => {
+                std::fs::create_dir_all(&config.data_dir)
+                    .with_context(|| format!("the data folder {} cannot be made", config.data_dir.display()))?;
+                let options = SqliteOptions::new(config.sqlite_path());
+                Ok(Self::Embedded(Arc::new(SqliteStore::open(options, keyring, clock).await?)))
+            }
+            Mode::Cluster => Ok(Self::Cluster(Arc::new(PgStore::connect(&pg_options(config)?, keyring).await?))),
+        }
+    }
+
+    /// The ports.
+    pub fn store(&self) -> Arc<dyn Store> {
+        match self {
+            Self::Embedded(store) => Arc::clone(store) as _,
+            Self::Cluster(store) => Arc::clone(store) as _,
+        }
+    }
+
+    /// Closes connections in order, so that the server sees a leave-taking and not a loss.
+    pub async fn close(&self) {
+        match self {
+            Self::Embedded(store) => store.close().await,
+            Self::Cluster(store) => store.close().await,
+        }
+    }
+}
 
 /// Store, queue and events of one process.
 pub struct Shape {
@@ -26,63 +66,39 @@ pub struct Shape {
     pub checks: Vec<Arc<dyn Check>>,
     /// Whether jobs published by this process reach workers of other processes.
     pub queue_is_shared: bool,
-    closer: Closer,
-}
-
-enum Closer {
-    Embedded(Arc<SqliteStore>),
-    Cluster(Arc<PgStore>, Arc<Broker>),
+    rows: Rows,
+    broker: Option<Arc<Broker>>,
 }
 
 impl Shape {
     /// Opens what the configuration's mode asks for.
     pub async fn open(config: &Config, keyring: Arc<Keyring>, clock: Arc<dyn Clock>) -> anyhow::Result<Self> {
-        match config.mode {
-            Mode::Embedded => Self::embedded(config, keyring, clock).await,
-            Mode::Cluster => Self::cluster(config, keyring, clock).await,
+        let rows = Rows::open(config, keyring, Arc::clone(&clock)).await?;
+        let store = rows.store();
+        let store_check: Arc<dyn Check> = Arc::new(StoreCheck(Arc::clone(&store) as _));
+        if config.mode == Mode::Embedded {
+            let (queue, events) = (Arc::new(LocalQueue::default()), Arc::new(LocalEvents::default()));
+            let checks = vec![store_check];
+            return Ok(Self { store, queue, events, checks, queue_is_shared: false, rows, broker: None });
         }
-    }
-
-    async fn embedded(config: &Config, keyring: Arc<Keyring>, clock: Arc<dyn Clock>) -> anyhow::Result<Self> {
-        std::fs::create_dir_all(&config.data_dir)
-            .with_context(|| format!("the data folder {} cannot be made", config.data_dir.display()))?;
-        let options = SqliteOptions::new(config.sqlite_path());
-        let store = Arc::new(SqliteStore::open(options, keyring, clock).await?);
-        Ok(Self {
-            store: Arc::clone(&store) as _,
-            queue: Arc::new(LocalQueue::default()),
-            events: Arc::new(LocalEvents::default()),
-            checks: vec![Arc::new(StoreCheck(Arc::clone(&store) as _))],
-            queue_is_shared: false,
-            closer: Closer::Embedded(store),
-        })
-    }
-
-    async fn cluster(config: &Config, keyring: Arc<Keyring>, clock: Arc<dyn Clock>) -> anyhow::Result<Self> {
-        let store = Arc::new(PgStore::connect(pg_options(config)?, keyring).await?);
         let broker = Arc::new(Broker::connect(broker_options(config)?, clock).await?);
         Ok(Self {
-            store: Arc::clone(&store) as _,
+            store,
             queue: broker.queue(),
             events: broker.events(),
-            checks: vec![
-                Arc::new(StoreCheck(Arc::clone(&store) as _)),
-                Arc::new(BrokerCheck(Arc::clone(&broker))),
-            ],
+            checks: vec![store_check, Arc::new(BrokerCheck(Arc::clone(&broker)))],
             queue_is_shared: true,
-            closer: Closer::Cluster(store, broker),
+            rows,
+            broker: Some(broker),
         })
     }
 
     /// Closes connections in order, so that the servers see a leave-taking and not a loss.
-    pub async fn close(self) {
-        match self.closer {
-            Closer::Embedded(store) => store.close().await,
-            Closer::Cluster(store, broker) => {
-                broker.close().await;
-                store.close().await;
-            }
+    pub async fn close(&self) {
+        if let Some(broker) = &self.broker {
+            broker.close().await;
         }
+        self.rows.close().await;
     }
 }
 
@@ -92,7 +108,7 @@ pub async fn migrate(config: &Config, keyring: Arc<Keyring>, clock: Arc<dyn Cloc
         Mode::Cluster => Ok(PgStore::migrate(&pg_options(config)?).await?),
         // An embedded store brings itself up to date whenever it is opened.
         Mode::Embedded => {
-            Shape::embedded(config, keyring, clock).await?.close().await;
+            Rows::open(config, keyring, clock).await?.close().await;
             Ok(Vec::new())
         }
     }

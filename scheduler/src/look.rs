@@ -18,6 +18,10 @@ const PROBES: u32 = 3;
 /// Probes are published again when nobody has taken a turn for so long.
 const PROBE_AGAIN_AFTER: Duration = Duration::from_secs(2);
 
+/// With nothing waiting in the queue, a job that has not moved its row for so long was dropped or lost: whoever has it in hand
+/// holds a lease, and a second job costs one look at that.
+const REPUBLISH_WHEN_IDLE: Duration = Duration::from_secs(5);
+
 /// Why a look could not be finished. What was published is published.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum LookError {
@@ -80,8 +84,12 @@ impl Outlook {
 
     async fn publish_due(&mut self, ports: &Ports<'_>, rate: u32) -> Result<Looked, LookError> {
         let now = ports.clock.monotonic();
-        let mut allowance = self.pace.allowance(now, rate).min(room_in_queue(ports).await?);
-        let mut look = self.ledger.rebuild(now, ports.settings.republish_after);
+        let waiting = ports.queue.depth(JobKind::RefreshDue).await?;
+        let room = u32::try_from(ports.settings.queue_high_water.saturating_sub(waiting)).unwrap_or(u32::MAX);
+        let mut allowance = self.pace.allowance(now, rate).min(room);
+        let patient = ports.settings.republish_after;
+        let patience = if waiting == 0 { patient.min(REPUBLISH_WHEN_IDLE) } else { patient };
+        let mut look = self.ledger.rebuild(now, patience);
         let mut looked = Looked::default();
         let mut read_to = None;
         let result = loop {
@@ -121,6 +129,8 @@ impl Outlook {
 
     async fn probe(&mut self, ports: &Ports<'_>, app: &App) -> Result<Looked, LookError> {
         let now = ports.clock.monotonic();
+        // Jobs that meet a held app are given back: none of them is on its way any more.
+        self.ledger.clear();
         let is_turn = app.probe_at.is_none_or(|at| at <= ports.clock.now());
         let was_just_published = self.probed_at.is_some_and(|at| now < at + PROBE_AGAIN_AFTER);
         if !is_turn || was_just_published {
@@ -135,11 +145,6 @@ impl Outlook {
 
 async fn page_behind(ports: &Ports<'_>, provider: &ProviderName, after: Option<Due>) -> Result<Vec<Due>, StoreError> {
     ports.schedule.due(provider, ports.clock.now(), after, ports.settings.page_size).await
-}
-
-async fn room_in_queue(ports: &Ports<'_>) -> Result<u32, QueueError> {
-    let waiting = ports.queue.depth(JobKind::RefreshDue).await?;
-    Ok(u32::try_from(ports.settings.queue_high_water.saturating_sub(waiting)).unwrap_or(u32::MAX))
 }
 
 async fn publish(queue: &dyn JobQueue, due: &[Due]) -> Result<(), QueueError> {

@@ -15,7 +15,7 @@ pub struct SchedulerSettings {
     pub publish_rate: u32,
     /// Jobs waiting in the queue at most; the rest waits in the rows.
     pub queue_high_water: u64,
-    /// A job that has not moved its row for so long is taken for lost and published again.
+    /// A job that has not moved its row for so long is taken for lost and published again, even while others wait.
     pub republish_after: Duration,
     /// How long the office is good for. A standby takes over after this.
     pub lead_ttl: Duration,

@@ -105,7 +105,7 @@ async fn what_is_due_is_published_once_while_its_job_is_on_its_way() {
 }
 
 #[tokio::test]
-async fn a_lost_job_is_published_again_after_a_while_since_the_row_is_still_due() {
+async fn a_lost_job_is_published_again_within_seconds_since_the_row_is_still_due() {
     let world = World::new();
     world.connections(3, Duration::ZERO).await;
     let mut scheduler = world.scheduler(SETTINGS);
@@ -113,9 +113,23 @@ async fn a_lost_job_is_published_again_after_a_while_since_the_row_is_still_due(
     assert_eq!(world.drain().len(), 3, "and lost");
     scheduler.tick().await;
     assert_eq!(world.waiting().await, 0);
-    world.clock.advance(SETTINGS.republish_after).await;
+    world.clock.advance(5 * SECOND).await;
     scheduler.tick().await;
     assert_eq!(world.waiting().await, 3);
+}
+
+#[tokio::test]
+async fn a_job_that_waits_its_turn_in_the_queue_is_not_doubled_before_it_counts_as_lost() {
+    let world = World::new();
+    world.connections(3, Duration::ZERO).await;
+    let mut scheduler = world.scheduler(SETTINGS);
+    let mut waiting = Vec::new();
+    for wait in [Duration::ZERO, SETTINGS.republish_after - SECOND, SECOND] {
+        world.clock.advance(wait).await;
+        scheduler.tick().await;
+        waiting.push(world.waiting().await);
+    }
+    assert_eq!(waiting, [3, 3, 6]);
 }
 
 #[tokio::test]

@@ -75,3 +75,22 @@ fn since_is_a_time_or_how_long_ago() {
     };
     assert!(args.output.json);
 }
+
+#[test]
+fn help_names_the_defaults_of_the_configuration() {
+    let defaults = serde_json::to_value(crate::config::Config::defaults().unwrap()).unwrap();
+    let serve = Cli::command().find_subcommand_mut("serve").unwrap().clone();
+    let flags = [
+        (Cli::command(), "mode", "/mode"),
+        (Cli::command(), "log_format", "/log/format"),
+        (Cli::command(), "log_level", "/log/level"),
+        (Cli::command(), "data_dir", "/data_dir"),
+        (serve, "listen", "/listen"),
+    ];
+    for (command, flag, setting) in flags {
+        let argument = command.get_arguments().find(|argument| argument.get_id() == flag).unwrap();
+        let default = defaults.pointer(setting).unwrap().as_str().unwrap();
+        let help = argument.get_help().unwrap().to_string();
+        assert!(help.ends_with(&format!("[default: {default}]")), "{help}");
+    }
+}

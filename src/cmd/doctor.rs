@@ -27,7 +27,7 @@ const SKEW_MAX: Duration = Duration::from_secs(5);
 /// How one check went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Grade {
+pub(super) enum Grade {
     /// As it should be.
     Ok,
     /// It works, and somebody should look.
@@ -38,7 +38,7 @@ pub enum Grade {
 
 /// One check.
 #[derive(Debug, Serialize)]
-pub struct Diagnosis {
+pub(super) struct Diagnosis {
     /// What was looked at.
     pub check: String,
     /// How it is.
@@ -52,14 +52,14 @@ pub struct Diagnosis {
 
 /// Everything that was checked.
 #[derive(Debug, Default, Serialize)]
-pub struct Report {
+pub(super) struct Report {
     /// In the order in which they were made.
     pub checks: Vec<Diagnosis>,
 }
 
 impl Report {
     /// Whether anything does not work.
-    pub fn has_failure(&self) -> bool {
+    pub(super) fn has_failure(&self) -> bool {
         self.checks.iter().any(|check| check.grade == Grade::Failure)
     }
 
@@ -81,7 +81,7 @@ impl Report {
     }
 
     /// The report for people.
-    pub fn text(&self) -> String {
+    pub(super) fn text(&self) -> String {
         let mut text = String::new();
         for Diagnosis { check, grade, found, advice } in &self.checks {
             let mark = match grade {
@@ -99,7 +99,7 @@ impl Report {
 }
 
 /// Checks configuration, keys, store, broker, clock and providers.
-pub async fn examine(config: &Config) -> Report {
+pub(super) async fn examine(config: &Config) -> Report {
     let mut report = Report::default();
     report.ok("config", format!("mode {:?}, data in {}", config.mode, config.data_dir.display()));
     let keyring = match keys::keyring(config) {
@@ -142,7 +142,7 @@ async fn examine_shape(report: &mut Report, shape: &Shape, keyring: &Keyring, cl
 async fn examine_clock(report: &mut Report, shape: &Shape, me: &evergrant_contract::ports::Peer, clock: &dyn Clock) {
     let told = async {
         shape.store.announce(me).await?;
-        let peers = shape.store.peers(Duration::from_secs(60)).await;
+        let peers = shape.store.peers(Duration::from_mins(1)).await;
         shape.store.depart(me.process).await?;
         peers
     };
@@ -163,7 +163,7 @@ async fn examine_clock(report: &mut Report, shape: &Shape, me: &evergrant_contra
 
 async fn examine_rows(report: &mut Report, shape: &Shape, keyring: &Keyring, clock: &dyn Clock) {
     let now = clock.now();
-    match shape.store.stats(now, before(now, Duration::from_secs(3_600))).await {
+    match shape.store.stats(now, before(now, Duration::from_hours(1))).await {
         Err(error) => report.fail("connections", error, "the rows could not be counted"),
         Ok(stats) if stats.expired > 0 => report.warn(
             "connections",
@@ -174,7 +174,11 @@ async fn examine_rows(report: &mut Report, shape: &Shape, keyring: &Keyring, clo
     }
     for (key, rows) in shape.store.keys_in_use().await.unwrap_or_default() {
         if !keyring.fingerprints().any(|known| known.as_str() == key) {
-            report.warn("keys", format!("{rows} rows need the key {key}"), "give it back in FERNET_KEY, behind the present one");
+            report.warn(
+                "keys",
+                format!("{rows} rows need the key {key}"),
+                "give it back in FERNET_KEY, behind the present one",
+            );
         }
     }
     for app in shape.store.apps().await.unwrap_or_default() {
@@ -200,7 +204,9 @@ async fn examine_providers(report: &mut Report, config: &Config, clock: &Arc<dyn
     for (name, url) in providers::token_urls(config).unwrap_or_default() {
         match reach(&url).await {
             Ok(()) => report.ok(name.as_str(), format!("{} accepts connections", url.host_str().unwrap_or_default())),
-            Err(error) => report.fail(name.as_str(), error, "see that this machine may connect out, and that the URL is right"),
+            Err(error) => {
+                report.fail(name.as_str(), error, "see that this machine may connect out, and that the URL is right")
+            }
         }
     }
 }

@@ -1,6 +1,7 @@
 //! `serve`, `scheduler`, `worker`, `api`: processes that run until they are told to stop.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use evergrant_api::{Probes, Server};
@@ -9,6 +10,7 @@ use evergrant_contract::ports::{Clock, Provider};
 use evergrant_scheduler::Scheduler;
 use evergrant_vault::Keyring;
 use evergrant_workers::Workers;
+use metrics_exporter_prometheus::PrometheusHandle;
 use tracing::{info, warn};
 
 use crate::clock::{SystemChance, SystemClock};
@@ -18,6 +20,8 @@ use crate::peers::{announce, refuse_foreign_keys, this_process};
 use crate::shape::Shape;
 use crate::spool::FileSpool;
 use crate::{keys, providers, settings, telemetry};
+
+const UPKEEP_EVERY: Duration = Duration::from_secs(5);
 
 /// What a process runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,8 +61,9 @@ pub async fn run(config: &Config, roles: Roles) -> anyhow::Result<()> {
 
 /// Opens everything that the roles need and starts them. Nothing runs yet if this fails.
 pub async fn start(config: &Config, roles: Roles) -> anyhow::Result<Process> {
+    let metrics = telemetry::record_metrics()?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
-    let keyring = keys::keyring(config)?;
+    let keyring = Arc::new(keys::keyring(config)?);
     let providers = providers::configured(config, &clock)?;
     let server = Server::bind(config.listen).await?;
     let shape = Shape::open(config, Arc::clone(&keyring), Arc::clone(&clock)).await?;
@@ -68,7 +73,16 @@ pub async fn start(config: &Config, roles: Roles) -> anyhow::Result<Process> {
     take_back_what_the_keys_open(&shape, &keyring, clock.as_ref()).await?;
 
     let mut lifecycle = Lifecycle::new(config.shutdown_deadline);
-    let parts = Parts { config, process, keyring: &keyring, clock: &clock, providers: &providers, shape: &shape };
+    let parts = Parts {
+        config,
+        process,
+        keyring: &keyring,
+        clock: &clock,
+        providers: &providers,
+        shape: &shape,
+        metrics: &metrics,
+    };
+    parts.start_upkeep(&mut lifecycle);
     let address = parts.start_api(&mut lifecycle, server);
     if roles.worker {
         parts.start_workers(&mut lifecycle)?;
@@ -107,14 +121,27 @@ struct Parts<'a> {
     clock: &'a Arc<dyn Clock>,
     providers: &'a [Arc<dyn Provider>],
     shape: &'a Shape,
+    metrics: &'a PrometheusHandle,
 }
 
 impl Parts<'_> {
+    /// Histograms are folded every few seconds, whether or not anybody reads them.
+    fn start_upkeep(&self, lifecycle: &mut Lifecycle) {
+        let (metrics, clock, stop) = (self.metrics.clone(), Arc::clone(self.clock), lifecycle.stop.clone());
+        lifecycle.start("metrics", async move {
+            while stop.run_until_cancelled(clock.sleep(UPKEEP_EVERY)).await.is_some() {
+                metrics.run_upkeep();
+            }
+            Ok(())
+        });
+    }
+
     fn start_api(&self, lifecycle: &mut Lifecycle, server: Server) -> std::net::SocketAddr {
         let address = server.address();
+        let metrics = self.metrics.clone();
         let probes = Probes {
             checks: self.shape.checks.clone(),
-            metrics: Box::new(telemetry::render_metrics),
+            metrics: Box::new(move || metrics.render()),
             version: env!("CARGO_PKG_VERSION"),
         };
         let stop = lifecycle.stop.clone();

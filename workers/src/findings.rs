@@ -66,15 +66,6 @@ pub(crate) fn lost_attempt(of: ProcessId, now: Timestamp) -> Attempt {
     Attempt { at: now, verdict: VerdictKind::Transient, trace }
 }
 
-/// One sentence about a failed answer.
-pub(crate) fn sentence(trace: &AnswerTrace) -> String {
-    match (trace.status, &trace.code) {
-        (Some(status), Some(code)) => format!("{status} {code}: {}", trace.message),
-        (Some(status), None) => format!("{status}: {}", trace.message),
-        (None, _) => trace.message.clone(),
-    }
-}
-
 /// The job as a failed job.
 pub(crate) fn failed_job(
     job: &Job,

@@ -18,6 +18,10 @@ use crate::findings;
 use crate::handler::Context;
 use crate::settings::{IN_JOB_PAUSE_MAX, WorkerSettings};
 
+/// Why a job that made no call is put off.
+const NOT_ADMITTED: &str =
+    "no call was made: the provider app's rate limit is used up, or the provider asked for a pause";
+
 /// A lease, the provider that it is spent at, and until when it may be.
 pub(crate) struct Refresh<'a> {
     pub(crate) context: &'a Context,
@@ -37,6 +41,13 @@ struct Tally {
     invalid_grants: u32,
     /// Every call that did not succeed.
     attempts: Vec<Attempt>,
+}
+
+impl Tally {
+    /// One sentence about the last call that did not succeed.
+    fn last_error(&self) -> Option<String> {
+        self.attempts.last().map(|attempt| attempt.trace.message.clone())
+    }
 }
 
 impl Refresh<'_> {
@@ -123,7 +134,10 @@ impl Refresh<'_> {
         }
         let rules = self.context.settings.rules(self.provider.policy());
         let change = transition(grant.standing, finding, &rules, now, self.context.chance.roll());
-        let last_error = tally.attempts.last().map(|attempt| findings::sentence(&attempt.trace));
+        let last_error = match &answer {
+            None => Some(NOT_ADMITTED.to_owned()),
+            Some(_) => tally.last_error(),
+        };
         let succeeded = matches!(finding, Finding::Refreshed { .. });
         if succeeded {
             info!(
@@ -135,7 +149,7 @@ impl Refresh<'_> {
                 user = %grant.user, connection = %grant.lease.connection, provider = %grant.provider,
                 state = %change.standing.state, failures = change.standing.failures,
                 retry_at = change.refresh_at.map(|at| at.to_rfc3339()),
-                error = last_error.as_deref().unwrap_or("the provider app's rate limit is used up"),
+                error = last_error.as_deref().unwrap_or_default(),
                 "Failed to refresh token for user {}", grant.user
             );
         }
@@ -165,7 +179,7 @@ impl Refresh<'_> {
         let rules = self.context.settings.rules(self.provider.policy());
         let finding = Finding::Throttled { retry_after: Some(wait) };
         let change = transition(self.grant.standing, finding, &rules, now, 0.0);
-        let last_error = tally.attempts.last().map(|attempt| findings::sentence(&attempt.trace));
+        let last_error = tally.last_error();
         findings::settlement(self.grant.lease, change, None, tally.attempts, last_error, now)
     }
 }

@@ -19,6 +19,9 @@ use crate::redact::Redactor;
 use crate::table::Grant;
 use crate::turnstile::Turnstile;
 
+/// What a gateway answers when it lost the token endpoint's own answer: the refresh may have taken effect (RFC 9110, 15.6).
+const GATEWAY_STATUSES: [u16; 2] = [502, 504];
+
 /// How long a call may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timeouts {
@@ -112,8 +115,14 @@ impl HttpProvider {
         let question = Question { grant: Grant::RefreshToken, sent, sent_at, now: self.clock.now() };
         let Reading { verdict, code, message, request_id, secret_refused } =
             reading::read(&self.descriptor, &question, &reply);
-        let trace =
-            AnswerTrace { status: Some(received.status), code, message, request_id, duration_ms: 0, ambiguous: false };
+        let trace = AnswerTrace {
+            status: Some(received.status),
+            code,
+            message,
+            request_id,
+            duration_ms: 0,
+            ambiguous: GATEWAY_STATUSES.contains(&received.status),
+        };
         Outcome { answer: Answer { verdict, sent_at, trace }, secret_refused }
     }
 

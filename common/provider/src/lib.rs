@@ -1,6 +1,5 @@
 #![doc = include_str!("../README.md")]
 
-mod breaker;
 mod consent;
 mod credentials;
 mod descriptor;
@@ -16,7 +15,6 @@ mod retry_after;
 mod table;
 mod turnstile;
 
-pub use breaker::{Breaker, Trip};
 pub use consent::ConsentLifetime;
 pub use credentials::Credentials;
 pub use descriptor::{AnswerForm, BodyForm, ClientAuth, Descriptor, Overrides, Pointer, RequestForm, SuccessMark};
