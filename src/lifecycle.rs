@@ -47,7 +47,7 @@ impl Lifecycle {
             _ = interrupt.recv() => info!("Interrupted: finishing what is in hand (interrupt again to end at once)"),
             _ = terminate.recv() => info!("Told to terminate: finishing what is in hand"),
             () = stop.cancelled() => {}
-            ended = self.components.join_next() => crash = ended.and_then(crash_of),
+            ended = self.components.join_next() => crash = ended.map(crash_of),
         }
         stop.cancel();
         let deadline = tokio::time::sleep(self.deadline);
@@ -97,13 +97,13 @@ pub async fn told_to_stop() -> std::io::Result<()> {
 type Ended = Result<(&'static str, anyhow::Result<()>), tokio::task::JoinError>;
 
 /// A component that ended before it was told to is a crash, even without an error.
-fn crash_of(ended: Ended) -> Option<anyhow::Error> {
+fn crash_of(ended: Ended) -> anyhow::Error {
     let name = ended.as_ref().map_or("a component", |(name, _)| name);
     let crash = anyhow!("{name} ended by itself");
     let cause = error_of(ended);
     let crash = cause.unwrap_or(crash);
     error!(error = format!("{crash:#}"), "A component has crashed: the process ends");
-    Some(crash)
+    crash
 }
 
 fn error_of(ended: Ended) -> Option<anyhow::Error> {
@@ -118,7 +118,7 @@ fn error_of(ended: Ended) -> Option<anyhow::Error> {
 mod tests {
     use super::*;
 
-    const LONG: Duration = Duration::from_secs(60);
+    const LONG: Duration = Duration::from_mins(1);
 
     #[tokio::test]
     async fn a_component_that_ends_by_itself_stops_the_others_and_is_an_error() {

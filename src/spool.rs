@@ -180,7 +180,7 @@ mod tests {
         let tokens = Tokens {
             access_token: Secret::new("Atza|spooled-access"),
             refresh_token: Some(Secret::new("Atzr|spooled-refresh")),
-            lifetime: Duration::from_secs(3600),
+            lifetime: Duration::from_hours(1),
             refresh_expires_at: None,
             scopes: Some("profile".to_owned()),
         };

@@ -76,7 +76,8 @@ fn a_backend_is_named_by_its_adapter_only() {
 
 #[test]
 fn every_dependency_says_why_it_is_there() {
-    let manifest = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml")).expect("Cargo.toml");
+    let manifest =
+        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml")).expect("Cargo.toml");
     let section = manifest.split("[workspace.dependencies]").nth(1).expect("the section");
     let section = section.split("\n[").next().expect("its lines");
     let unexplained = section.lines().filter(|line| {

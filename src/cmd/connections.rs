@@ -1,5 +1,6 @@
 //! `evergrant connections`.
 
+use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{BufReader, Read};
 use std::sync::Arc;
@@ -67,7 +68,7 @@ fn list_text(rows: &[Connection], limit: u32) -> String {
     }
     let mut text = table.to_string();
     if let Some(last) = rows.last().filter(|_| rows.len() >= limit as usize) {
-        text.push_str(&format!("\nThere may be more: --after {}\n", last.id));
+        let _ = writeln!(text, "\nThere may be more: --after {}", last.id);
     }
     text
 }
@@ -115,7 +116,7 @@ fn story_text(Story { connection: row, attempts }: &Story) -> String {
         ("leased until", output::time(row.leased_until)),
         ("created", output::time(Some(row.created_at))),
     ];
-    let mut text: String = facts.iter().map(|(name, value)| format!("{name:<13} {value}\n")).collect();
+    let mut text = columns(facts);
     if !attempts.is_empty() {
         let mut table = Table::new(["at", "verdict", "status", "code", "took", "message"]);
         for attempt in attempts {
@@ -128,9 +129,17 @@ fn story_text(Story { connection: row, attempts }: &Story) -> String {
                 attempt.trace.message.clone(),
             ]);
         }
-        text.push_str(&format!("\nAttempts that did not succeed, newest first:\n{table}"));
+        let _ = write!(text, "\nAttempts that did not succeed, newest first:\n{table}");
     }
     text
+}
+
+/// A name and a value on each line.
+fn columns<V: std::fmt::Display>(facts: impl IntoIterator<Item = (&'static str, V)>) -> String {
+    facts.into_iter().fold(String::new(), |mut text, (name, value)| {
+        let _ = writeln!(text, "{name:<13} {value}");
+        text
+    })
 }
 
 async fn stats(store: &dyn Store, args: &StatsArgs) -> Result<(), Failed> {
@@ -140,11 +149,10 @@ async fn stats(store: &dyn Store, args: &StatsArgs) -> Result<(), Failed> {
 }
 
 fn stats_text(stats: &Stats) -> String {
-    let line = |name: &str, count: u64| format!("{name:<13} {count}\n");
-    let states = stats.by_state.iter().map(|(state, count)| line(state.as_str(), *count));
+    let by_state = stats.by_state.iter().map(|(state, count)| (state.as_str(), *count));
     let rest = [("due", stats.due), ("expired", stats.expired), ("refreshed", stats.refreshed)];
-    let rest = rest.into_iter().chain([("failed jobs", stats.failed_jobs)]).map(|(name, count)| line(name, count));
-    std::iter::once(line("connections", stats.total)).chain(states).chain(rest).collect()
+    let facts = std::iter::once(("connections", stats.total)).chain(by_state).chain(rest);
+    columns(facts.chain([("failed jobs", stats.failed_jobs)]))
 }
 
 async fn disconnect(store: &dyn Store, id: ConnectionId, json: bool) -> Result<(), Failed> {

@@ -63,20 +63,20 @@ impl Report {
         self.checks.iter().any(|check| check.grade == Grade::Failure)
     }
 
-    fn add(&mut self, check: &str, grade: Grade, found: impl ToString, advice: Option<&str>) {
-        let (found, advice) = (found.to_string(), advice.map(str::to_owned));
+    fn add(&mut self, check: &str, grade: Grade, found: impl Into<String>, advice: Option<&str>) {
+        let (found, advice) = (found.into(), advice.map(str::to_owned));
         self.checks.push(Diagnosis { check: check.to_owned(), grade, found, advice });
     }
 
-    fn ok(&mut self, check: &str, found: impl ToString) {
+    fn ok(&mut self, check: &str, found: impl Into<String>) {
         self.add(check, Grade::Ok, found, None);
     }
 
-    fn warn(&mut self, check: &str, found: impl ToString, advice: &str) {
+    fn warn(&mut self, check: &str, found: impl Into<String>, advice: &str) {
         self.add(check, Grade::Warning, found, Some(advice));
     }
 
-    fn fail(&mut self, check: &str, found: impl ToString, advice: &str) {
+    fn fail(&mut self, check: &str, found: impl Into<String>, advice: &str) {
         self.add(check, Grade::Failure, found, Some(advice));
     }
 
@@ -105,7 +105,7 @@ pub(super) async fn examine(config: &Config) -> Report {
     let keyring = match keys::keyring(config) {
         Ok(keyring) => Arc::new(keyring),
         Err(error) => {
-            report.fail("keys", error, "without keys nothing else can be looked at");
+            report.fail("keys", error.to_string(), "without keys nothing else can be looked at");
             return report;
         }
     };
@@ -147,7 +147,7 @@ async fn examine_clock(report: &mut Report, shape: &Shape, me: &evergrant_contra
         peers
     };
     match told.await {
-        Err(error) => report.fail("clock", error, "the store could not be written to"),
+        Err(error) => report.fail("clock", error.to_string(), "the store could not be written to"),
         Ok(peers) => {
             let seen_at = peers.iter().find(|peer| peer.process == me.process).map_or(clock.now(), |peer| peer.seen_at);
             let skew = (clock.now() - seen_at).abs().to_std().unwrap_or_default();
@@ -164,7 +164,7 @@ async fn examine_clock(report: &mut Report, shape: &Shape, me: &evergrant_contra
 async fn examine_rows(report: &mut Report, shape: &Shape, keyring: &Keyring, clock: &dyn Clock) {
     let now = clock.now();
     match shape.store.stats(now, before(now, Duration::from_hours(1))).await {
-        Err(error) => report.fail("connections", error, "the rows could not be counted"),
+        Err(error) => report.fail("connections", error.to_string(), "the rows could not be counted"),
         Ok(stats) if stats.expired > 0 => report.warn(
             "connections",
             format!("{} of {} have an expired access token, {} are due", stats.expired, stats.total, stats.due),
@@ -205,7 +205,7 @@ async fn examine_providers(report: &mut Report, config: &Config, clock: &Arc<dyn
         match reach(&url).await {
             Ok(()) => report.ok(name.as_str(), format!("{} accepts connections", url.host_str().unwrap_or_default())),
             Err(error) => {
-                report.fail(name.as_str(), error, "see that this machine may connect out, and that the URL is right")
+                report.fail(name.as_str(), error, "see that this machine may connect out, and that the URL is right");
             }
         }
     }

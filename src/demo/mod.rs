@@ -26,7 +26,7 @@ use view::View;
 
 const PROVIDER: &str = "amazon-na";
 /// Short enough to see tokens live and die, long enough for the outage in the script.
-const TOKEN_LIFETIME: Duration = Duration::from_secs(60);
+const TOKEN_LIFETIME: Duration = Duration::from_mins(1);
 /// The first tokens are given out as if they were issued over the last while, so that there is something to see at once.
 const FIRST_LEFT: Duration = Duration::from_secs(18);
 
@@ -53,8 +53,8 @@ pub async fn run(config: Config, args: &DemoArgs) -> Result<(), Failed> {
     view.opening(process.address, args.connections, TOKEN_LIFETIME);
     let store = std::sync::Arc::clone(&process.shape.store);
     let running = tokio::spawn(process.run());
-    let story = script::play(&sim, &users);
-    let watched = view.watch(store.as_ref(), &clock, story, args.run_for, &stop).await;
+    let scenes = script::play(&sim, &users);
+    let watched = view.watch(store.as_ref(), &clock, scenes, args.run_for, &stop).await;
     stop.cancel();
     running.await.context("the demo's process panicked")??;
     watched?;
@@ -114,7 +114,7 @@ async fn connect(store: &dyn Store, sim: &Sim, clock: &dyn Clock, count: u32) ->
     for (user, n) in users.iter().zip(0..count) {
         let issued = sim.grant(user);
         // Spread over a token's life: some are due within seconds, the others one after the other.
-        let left = FIRST_LEFT + (TOKEN_LIFETIME - FIRST_LEFT) * n / count.max(1);
+        let left = FIRST_LEFT + TOKEN_LIFETIME.saturating_sub(FIRST_LEFT) * n / count.max(1);
         let expires_at = after(now, left);
         connections.push(NewConnection {
             user: user.parse()?,

@@ -165,20 +165,20 @@ impl View {
         for row in store.list(&filter, None, 1_000).await? {
             self.note_expired(&row, now);
         }
-        let stats = store.stats(now, now).await?;
-        let states = stats.by_state.iter().filter(|(_, count)| **count > 0);
-        let states: Vec<_> = states.map(|(state, count)| format!("{count} {state}")).collect();
-        let status = format!(
+        let totals = store.stats(now, now).await?;
+        let counts = totals.by_state.iter().filter(|(_, count)| **count > 0);
+        let counts: Vec<_> = counts.map(|(state, count)| format!("{count} {state}")).collect();
+        let line = format!(
             "{}  ·  {} due  ·  {} refreshed so far  ·  provider {}",
-            states.join(", "),
-            stats.due,
+            counts.join(", "),
+            totals.due,
             self.refreshed,
             self.app
         );
-        self.bar.set_message(status.clone());
+        self.bar.set_message(line.clone());
         self.bar.tick();
         if self.bar.is_hidden() && looks % STATUS_EVERY_LOOKS == STATUS_EVERY_LOOKS - 1 {
-            self.note(now, "status", &status);
+            self.note(now, "status", &line);
         }
         Ok(())
     }

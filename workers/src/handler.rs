@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use evergrant_contract::connection::{Grant, Lease, LeaseRequest, Leased, Settled, Settlement};
 use evergrant_contract::event::{Event, Outcome};
-use evergrant_contract::ids::{ProcessId, ProviderName, UserId, Version};
+use evergrant_contract::ids::{ConnectionId, ProcessId, ProviderName, UserId, Version};
 use evergrant_contract::job::{Job, JobKind, Payload};
 use evergrant_contract::ports::{Chance, Clock, EventBus, Fate, JobHandler, Provider, Store, StoreError};
 use evergrant_contract::state::{Reason, State};
@@ -82,7 +82,12 @@ impl Context {
             Leased::Unspendable { lease, user, provider, standing, reason } => {
                 self.give_up(lease, &user, &provider, standing, reason).await;
             }
-            Leased::MovedOn { .. } | Leased::NotRefreshable { .. } => self.tell_how_it_stands(&job).await,
+            Leased::MovedOn { .. } | Leased::NotRefreshable { .. } => match job.payload.kind() {
+                JobKind::ForceRefresh => {
+                    self.tell_how_it_stands(job.payload.connection(), job.payload.version()).await;
+                }
+                JobKind::RefreshDue => debug!("The row has moved on since the job was made"),
+            },
             Leased::Busy => {
                 metrics::counter!("evergrant_leases_busy_total").increment(1);
                 debug!("Another worker has the lease");
@@ -202,25 +207,23 @@ impl Context {
             Written::Stored(Settled::Lost) => {
                 metrics::counter!("evergrant_races_lost_total").increment(1);
                 info!(connection = %lease.connection, version = %lease.version, "The row has moved on: this result judges nobody");
+                // It may be our own write whose confirmation was lost: whoever waits is told what the row says.
+                self.tell_how_it_stands(lease.connection, lease.version).await;
             }
         }
     }
 
-    /// Tells a forced caller how the row stands, since there was nothing to do.
-    async fn tell_how_it_stands(&self, job: &Job) {
-        if job.payload.kind() != JobKind::ForceRefresh {
-            return debug!("The row has moved on since the job was made");
-        }
-        let Ok(Some(row)) = self.store.find(job.payload.connection()).await else { return };
+    /// Tells whoever waits what the row says, since this job had nothing to write.
+    async fn tell_how_it_stands(&self, connection: ConnectionId, seen: Version) {
+        let Ok(Some(row)) = self.store.find(connection).await else { return };
         let outcome = match row.state {
             State::Disconnected => Outcome::Disconnected,
             State::NeedsReauth => Outcome::NeedsReauth,
-            _ if row.version > job.payload.version() => Outcome::Refreshed,
+            _ if row.version > seen => Outcome::Refreshed,
             _ => Outcome::Unavailable,
         };
         let retry_at = row.refresh_at.filter(|_| outcome == Outcome::Unavailable);
-        let event =
-            Event::Connection { connection: row.id, version: row.version, outcome, reason: row.reason, retry_at };
+        let event = Event::Connection { connection, version: row.version, outcome, reason: row.reason, retry_at };
         self.events.publish(vec![event]).await;
     }
 }
