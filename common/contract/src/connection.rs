@@ -36,7 +36,7 @@ pub struct Connection {
     pub refresh_at: Option<Timestamp>,
     /// When its access token ends.
     pub expires_at: Option<Timestamp>,
-    /// When it was last refreshed.
+    /// When it was last refreshed: when the answer was turned into what is stored.
     pub refreshed_at: Option<Timestamp>,
     /// When the user consented.
     pub consent_at: Option<Timestamp>,
@@ -130,7 +130,7 @@ pub struct Lease {
 pub struct LeaseRequest {
     /// Of which connection.
     pub connection: ConnectionId,
-    /// The version that the job was made for; a newer one in the store means that the work is done.
+    /// The version that the job was made for. Another one in the store means that the row was dealt with since: `MovedOn`.
     pub version: Version,
     /// The `refresh_at` that the publisher saw. Any other one in the store, earlier or later, means that the row was dealt
     /// with since: `MovedOn`. A fence that needs no two clocks to agree. `None` does not ask.

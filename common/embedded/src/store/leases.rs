@@ -73,7 +73,7 @@ fn decide(stored: &Candidate, request: &LeaseRequest, now: Timestamp) -> Decisio
     if !stored.standing.state.is_refreshable() {
         return Decision::Ended;
     }
-    if stored.version > request.version || dealt_with {
+    if stored.version != request.version || dealt_with {
         return Decision::MovedOn;
     }
     match stored.holder {

@@ -40,7 +40,7 @@ impl Settle {
         let fresh = settlement.tokens.as_ref().map(|(tokens, sent_at)| Fresh {
             sealed: Pair::seal(keyring, id, Some(&tokens.access_token), tokens.refresh_token.as_ref()),
             expires_at: millis(to_millis(after(*sent_at, tokens.lifetime))),
-            refreshed_at: millis(*sent_at),
+            refreshed_at: millis(settlement.decided_at),
             refresh_expires_at: tokens.refresh_expires_at.map(millis),
             scopes: tokens.scopes.clone(),
         });

@@ -90,7 +90,7 @@ async fn connect(store: &SqliteStore, clock: &ManualClock, user: &str) -> Connec
 fn request(connection: ConnectionId) -> LeaseRequest {
     LeaseRequest {
         connection,
-        version: Version::new(100),
+        version: Version::FIRST,
         seen_refresh_at: None,
         owner: ProcessId::generate(),
         ttl: HOUR,
@@ -98,8 +98,10 @@ fn request(connection: ConnectionId) -> LeaseRequest {
     }
 }
 
+/// The lease of a row as it stands.
 async fn hold(store: &SqliteStore, id: ConnectionId) -> Grant {
-    match store.acquire(request(id)).await.unwrap() {
+    let version = store.find(id).await.unwrap().unwrap().version;
+    match store.acquire(LeaseRequest { version, ..request(id) }).await.unwrap() {
         Leased::Held(grant) => *grant,
         _ => panic!("the lease is free"),
     }
