@@ -15,6 +15,8 @@ use crate::leader::Leader;
 use crate::look::{LookError, Looked, Outlook, Ports};
 use crate::settings::SchedulerSettings;
 
+/// The shortest nap otherwise: where tokens fall due all the time, they are gathered for so long.
+const SHORTEST_NAP: Duration = Duration::from_millis(200);
 /// The nap while more is due than may be published at once.
 const BUSY_NAP: Duration = Duration::from_millis(100);
 /// The nap after a look that failed.
@@ -126,7 +128,7 @@ impl Scheduler {
         let longest = self.settings.wake_check.min(self.settings.refresh_interval);
         match self.next_refresh_at().await {
             // Something due is on its way already: nothing to hurry for.
-            Ok(Some(at)) if at > self.clock.now() => until(self.clock.now(), at).min(longest),
+            Ok(Some(at)) if at > self.clock.now() => until(self.clock.now(), at).max(SHORTEST_NAP).min(longest),
             Ok(_) => longest,
             Err(error) => {
                 warn!(%error, "The next due time cannot be read");
