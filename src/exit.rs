@@ -20,6 +20,14 @@ pub enum Exit {
     NotFound = 5,
 }
 
+/// An error and its causes in one line. A cause that its effect has told already is not told again.
+pub fn story(error: &anyhow::Error) -> String {
+    error.chain().skip(1).fold(error.to_string(), |told, cause| {
+        let cause = cause.to_string();
+        if told.ends_with(&cause) { told } else { format!("{told}: {cause}") }
+    })
+}
+
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         Self::from(exit as u8)
@@ -46,5 +54,22 @@ impl Failed {
 impl<E: Into<anyhow::Error>> From<E> for Failed {
     fn from(error: E) -> Self {
         Self { exit: Exit::Failure, error: error.into() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("the key file cannot be read: {0}")]
+    struct Telling(#[source] std::io::Error);
+
+    #[test]
+    fn a_cause_is_told_once() {
+        let gone = || std::io::Error::other("gone");
+        let telling = anyhow::Error::new(Telling(gone())).context("starting");
+        assert_eq!(story(&telling), "starting: the key file cannot be read: gone");
+        assert_eq!(story(&anyhow::Error::new(gone()).context("starting")), "starting: gone");
     }
 }

@@ -75,6 +75,13 @@ pub fn keyring(config: &Config) -> Result<Keyring, KeysError> {
     }
 }
 
+/// Whether [`keyring`] would generate a key now: an embedded process that was given none and has no database yet.
+pub fn is_yet_to_be_generated(config: &Config) -> bool {
+    let is_given = config.keys.fernet_key.is_some() || config.keys.fernet_key_file.is_some();
+    let is_there = config.generated_key_path().exists() || config.sqlite_path().exists();
+    config.mode == Mode::Embedded && !is_given && !is_there
+}
+
 fn parse(text: &Secret, origin: String) -> Result<Keyring, KeysError> {
     Keyring::parse(text).map_err(|source| KeysError::Invalid { origin, source })
 }
@@ -146,7 +153,9 @@ mod tests {
     fn an_embedded_process_makes_one_key_once_for_its_eyes_only() {
         let folder = tempfile::tempdir().unwrap();
         let config = embedded(folder.path());
+        assert!(is_yet_to_be_generated(&config));
         let first = primary(&config);
+        assert!(!is_yet_to_be_generated(&config));
         assert_eq!(primary(&config), first);
         let mode = fs::metadata(config.generated_key_path()).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);

@@ -13,6 +13,8 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
+use crate::exit::story;
+
 /// After the abort, components have so long to put away what they hold.
 const PUT_AWAY: Duration = Duration::from_secs(3);
 
@@ -102,7 +104,7 @@ fn crash_of(ended: Ended) -> anyhow::Error {
     let crash = anyhow!("{name} ended by itself");
     let cause = error_of(ended);
     let crash = cause.unwrap_or(crash);
-    error!(error = format!("{crash:#}"), "A component has crashed: the process ends");
+    error!(error = story(&crash), "A component has crashed: the process ends");
     crash
 }
 

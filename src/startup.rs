@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use crate::cli::Cli;
 use crate::config::{Config, Problem};
-use crate::exit::{Exit, Failed};
+use crate::exit::{Exit, Failed, story};
 use crate::{output, telemetry};
 
 /// The configuration can be read and must not be run with.
@@ -57,7 +57,7 @@ pub fn end(result: Result<(), Failed>) -> ExitCode {
         Err(failed) if output::is_broken_pipe(&failed.error) => Exit::Ok.into(),
         Err(failed) => {
             // Nothing is left to be done about a standard error that cannot be written.
-            let _ = writeln!(std::io::stderr(), "evergrant: {:#}", failed.error);
+            let _ = writeln!(std::io::stderr(), "evergrant: {}", story(&failed.error));
             failed.exit.into()
         }
     }

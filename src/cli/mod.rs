@@ -111,8 +111,8 @@ pub enum Command {
     Migrate(JsonArg),
     /// Check everything that a start needs, and say what to do about what is wrong.
     ///
-    /// Looks at the configuration, the store, the broker, the keys, the clock and the reach of each provider. Changes
-    /// nothing. Exits 1 if anything would keep the system from working.
+    /// Looks at the configuration, the store, the broker, the keys, the clock and the reach of each provider. Touches
+    /// no connection. Exits 1 if anything would keep the system from working.
     Doctor(JsonArg),
     /// Ask a running process whether it is ready, for container health checks.
     ///

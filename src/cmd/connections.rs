@@ -16,14 +16,14 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use serde_json::json;
 
-use super::{clock, refresh, with_store};
+use super::{clock, keyring, refresh, refused, with_store};
 use crate::cli::{ConnectionsCommand, ImportArgs, ListArgs, ShowArgs, StatsArgs};
 use crate::clock::SystemChance;
 use crate::config::Config;
 use crate::exit::{Exit, Failed};
 use crate::import::{self, AppRules, Report, Rules, Summary};
 use crate::output::{self, Output, Table};
-use crate::{keys, peers, providers};
+use crate::{peers, providers};
 
 pub(super) async fn run(config: &Config, command: &ConnectionsCommand) -> Result<(), Failed> {
     match command {
@@ -176,10 +176,10 @@ struct BadRow {
 }
 
 async fn import(config: &Config, store: Arc<dyn Store>, args: &ImportArgs) -> Result<(), Failed> {
-    let keyring = keys::keyring(config).map_err(|error| Failed::new(Exit::Config, error))?;
+    let keyring = keyring(config)?;
     let me = peers::this_process(evergrant_contract::ids::ProcessId::generate(), "import", &keyring);
     peers::refuse_foreign_keys(store.as_ref(), &me).await?;
-    let registry = providers::registry(config).map_err(|error| Failed::new(Exit::Config, error))?;
+    let registry = providers::registry(config).map_err(refused)?;
     let buffer = config.scheduler.refresh_buffer;
     let app = |name: &ProviderName| {
         let descriptor = registry.get(name).ok()?;
@@ -219,7 +219,7 @@ async fn import(config: &Config, store: Arc<dyn Store>, args: &ImportArgs) -> Re
     let printed = json!({ "summary": summary, "bad_rows": bad, "dry_run": args.dry_run });
     Output::stdout(args.output.json).data(&printed, |_| summary_text(&summary, args.dry_run))?;
     if summary.bad > 0 {
-        return Err(anyhow!("{} of {} rows could not be imported; the others were", summary.bad, summary.rows()).into());
+        return Err(anyhow!("{} of {} rows cannot be imported as they are", summary.bad, summary.rows()).into());
     }
     Ok(())
 }
@@ -236,13 +236,15 @@ fn progress_bar(size: u64) -> ProgressBar {
 
 fn summary_text(summary: &Summary, dry_run: bool) -> String {
     let verb = if dry_run { "would be imported" } else { "imported" };
-    let mut lines = vec![format!("{} {verb}", summary.inserted)];
     let rest = [
-        (summary.without_refresh_token, "of them have no refresh token and need a new consent"),
-        (summary.kept, "existed already and were left alone"),
-        (summary.without_tokens, "have no tokens at all and were passed over"),
-        (summary.bad, "could not be read: see the warnings"),
+        (summary.without_refresh_token, "of these without a refresh token: needs a new consent"),
+        (summary.kept, "there already: left alone"),
+        (summary.without_tokens, "without any token: passed over"),
+        (summary.bad, "not readable: see the warnings"),
     ];
-    lines.extend(rest.into_iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")));
-    lines.join("\n")
+    let rest = rest.into_iter().filter(|(count, _)| *count > 0);
+    std::iter::once((summary.inserted, verb)).chain(rest).fold(String::new(), |mut text, (count, what)| {
+        let _ = writeln!(text, "{count:>7}  {what}");
+        text
+    })
 }

@@ -15,6 +15,7 @@ use url::Url;
 
 use crate::clock::SystemClock;
 use crate::config::Config;
+use crate::exit::story;
 use crate::peers::{refuse_foreign_keys, this_process};
 use crate::shape::Shape;
 use crate::{keys, providers};
@@ -101,25 +102,39 @@ impl Report {
 /// Checks configuration, keys, store, broker, clock and providers.
 pub(super) async fn examine(config: &Config) -> Report {
     let mut report = Report::default();
-    report.ok("config", format!("mode {:?}, data in {}", config.mode, config.data_dir.display()));
-    let keyring = match keys::keyring(config) {
-        Ok(keyring) => Arc::new(keyring),
-        Err(error) => {
-            report.fail("keys", error.to_string(), "without keys nothing else can be looked at");
-            return report;
-        }
-    };
-    report.ok("keys", format!("writing with {}, reading with {}", keyring.primary(), keyring.fingerprints().count()));
+    examine_config(&mut report, config);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
-    match Shape::open(config, Arc::clone(&keyring), Arc::clone(&clock)).await {
-        Ok(shape) => {
-            examine_shape(&mut report, &shape, &keyring, clock.as_ref()).await;
-            shape.close().await;
+    if keys::is_yet_to_be_generated(config) {
+        report.ok("keys", "none yet: the first start generates one");
+        report.ok("store", "none yet: the first start makes one");
+    } else {
+        match keys::keyring(config) {
+            Ok(keyring) => examine_services(&mut report, config, Arc::new(keyring), &clock).await,
+            Err(error) => report.fail("keys", error.to_string(), "without keys the store cannot be looked at"),
         }
-        Err(error) => report.fail("store", format!("{error:#}"), "see that the servers run and the URLs are right"),
     }
     examine_providers(&mut report, config, &clock).await;
     report
+}
+
+fn examine_config(report: &mut Report, config: &Config) {
+    let Err(problems) = config.check() else {
+        return report.ok("config", format!("mode {}, data in {}", config.mode, config.data_dir.display()));
+    };
+    for problem in problems {
+        report.fail("config", format!("{}: {}", problem.key, problem.reason), &problem.remedy);
+    }
+}
+
+async fn examine_services(report: &mut Report, config: &Config, keyring: Arc<Keyring>, clock: &Arc<dyn Clock>) {
+    report.ok("keys", format!("writing with {}, reading with {}", keyring.primary(), keyring.fingerprints().count()));
+    match Shape::open(config, Arc::clone(&keyring), Arc::clone(clock)).await {
+        Ok(shape) => {
+            examine_shape(report, &shape, &keyring, clock.as_ref()).await;
+            shape.close().await;
+        }
+        Err(error) => report.fail("store", story(&error), "see that the servers run and the URLs are right"),
+    }
 }
 
 async fn examine_shape(report: &mut Report, shape: &Shape, keyring: &Keyring, clock: &dyn Clock) {
@@ -132,7 +147,7 @@ async fn examine_shape(report: &mut Report, shape: &Shape, keyring: &Keyring, cl
     let me = this_process(ProcessId::generate(), "doctor", keyring);
     match refuse_foreign_keys(shape.store.as_ref(), &me).await {
         Ok(()) => report.ok("peers", "every live process shares our keys"),
-        Err(error) => report.fail("peers", format!("{error:#}"), "no process starts with these keys until they agree"),
+        Err(error) => report.fail("peers", story(&error), "no process starts with these keys until they agree"),
     }
     examine_clock(report, shape, &me, clock).await;
     examine_rows(report, shape, keyring, clock).await;
@@ -170,7 +185,8 @@ async fn examine_rows(report: &mut Report, shape: &Shape, keyring: &Keyring, clo
             format!("{} of {} have an expired access token, {} are due", stats.expired, stats.total, stats.due),
             "see that a scheduler and a worker run, and whether an app below is held",
         ),
-        Ok(stats) => report.ok("connections", format!("{}, {} due, none expired", stats.total, stats.due)),
+        Ok(stats) if stats.total == 0 => report.ok("connections", "none yet"),
+        Ok(stats) => report.ok("connections", format!("{} in all, {} due, none expired", stats.total, stats.due)),
     }
     for (key, rows) in shape.store.keys_in_use().await.unwrap_or_default() {
         if !keyring.fingerprints().any(|known| known.as_str() == key) {
@@ -195,7 +211,7 @@ async fn examine_rows(report: &mut Report, shape: &Shape, keyring: &Keyring, clo
 
 async fn examine_providers(report: &mut Report, config: &Config, clock: &Arc<dyn Clock>) {
     match providers::configured(config, clock) {
-        Err(error) => return report.fail("providers", format!("{error:#}"), "correct the setting that is named"),
+        Err(error) => return report.fail("providers", story(&error), "correct the setting that is named"),
         Ok(apps) if apps.is_empty() => {
             return report.warn("providers", "none is configured", "set AMAZON_CLIENT_ID and AMAZON_CLIENT_SECRET");
         }

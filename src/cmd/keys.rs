@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use evergrant_vault::Keyring;
 use serde::Serialize;
 
-use super::with_store;
+use super::{keyring, with_store};
 use crate::cli::KeysCommand;
 use crate::config::Config;
-use crate::exit::{Exit, Failed};
+use crate::exit::Failed;
 use crate::output::{Output, Table};
 use crate::peers;
 
@@ -39,7 +39,7 @@ fn generate(json: bool) -> Result<(), Failed> {
 }
 
 async fn list(config: &Config, json: bool) -> Result<(), Failed> {
-    let keyring = crate::keys::keyring(config).map_err(|error| Failed::new(Exit::Config, error))?;
+    let keyring = keyring(config)?;
     let mut keys: BTreeMap<String, Key> = BTreeMap::new();
     for fingerprint in keyring.fingerprints() {
         let role = if fingerprint == keyring.primary() { "encrypts" } else { "decrypts" };

@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use anyhow::anyhow;
 use evergrant_contract::ports::{Clock, Store};
+use evergrant_vault::Keyring;
 use serde_json::json;
 
 use crate::cli::{Cli, Command};
@@ -60,11 +61,11 @@ async fn serve(cli: &Cli, roles: Roles) -> Result<(), Failed> {
         );
         return Err(Failed::new(Exit::Config, why));
     }
-    Ok(roles::run(&config, roles).await?)
+    roles::run(&config, roles).await
 }
 
 async fn migrate(config: &Config, json: bool) -> Result<(), Failed> {
-    let keyring = Arc::new(crate::keys::keyring(config)?);
+    let keyring = keyring(config)?;
     let applied = shape::migrate(config, keyring, clock()).await.map_err(unreachable)?;
     let people = |_: &serde_json::Value| match applied.as_slice() {
         [] => "The database is up to date.".to_owned(),
@@ -92,11 +93,19 @@ async fn with_store<T>(
     config: &Config,
     action: impl AsyncFnOnce(Arc<dyn Store>) -> Result<T, Failed>,
 ) -> Result<T, Failed> {
-    let keyring = Arc::new(crate::keys::keyring(config).map_err(|error| Failed::new(Exit::Config, error))?);
+    let keyring = keyring(config)?;
     let rows = Rows::open(config, keyring, clock()).await.map_err(unreachable)?;
     let result = action(rows.store()).await;
     rows.close().await;
     result
+}
+
+fn keyring(config: &Config) -> Result<Arc<Keyring>, Failed> {
+    crate::keys::keyring(config).map(Arc::new).map_err(refused)
+}
+
+fn refused(error: impl Into<anyhow::Error>) -> Failed {
+    Failed::new(Exit::Config, error)
 }
 
 fn unreachable(error: impl Into<anyhow::Error>) -> Failed {

@@ -14,7 +14,7 @@ use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use super::connections::find;
-use super::{clock, unreachable};
+use super::{clock, keyring, refused, unreachable};
 use crate::cli::RefreshArgs;
 use crate::clock::SystemChance;
 use crate::config::Config;
@@ -23,7 +23,7 @@ use crate::output::{self, Output};
 use crate::peers::{refuse_foreign_keys, this_process};
 use crate::shape::Shape;
 use crate::spool::FileSpool;
-use crate::{keys, providers, settings};
+use crate::{providers, settings};
 
 /// Between two looks at the row.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -46,7 +46,7 @@ struct Refreshed {
 }
 
 pub(super) async fn run(config: &Config, args: &RefreshArgs) -> Result<(), Failed> {
-    let keyring = Arc::new(keys::keyring(config)?);
+    let keyring = keyring(config)?;
     let clock = clock();
     let shape = Shape::open(config, Arc::clone(&keyring), Arc::clone(&clock)).await.map_err(unreachable)?;
     let before = find(shape.store.as_ref(), args.id).await?;
@@ -98,13 +98,13 @@ async fn refresh_here(
         queue: Arc::clone(&shape.queue),
         events: Arc::clone(&shape.events),
         spool: Arc::new(FileSpool::new(config.spool_path(), keyring)),
-        providers: providers::configured(config, &clock)?,
+        providers: providers::configured(config, &clock).map_err(refused)?,
         clock,
         chance: Arc::new(SystemChance),
         stop: CancellationToken::new(),
         abort: CancellationToken::new(),
     };
-    workers.handler()?.handle(job).await;
+    workers.handler().map_err(refused)?.handle(job).await;
     Ok(())
 }
 
@@ -138,7 +138,9 @@ fn text(refreshed: &Refreshed) -> String {
             format!("{} is refreshed: version {}, until {}", row.id, row.version, output::time(row.expires_at))
         }
         Outcome::Ended | Outcome::NotNow | Outcome::TimedOut => {
-            format!("{} is {}: {}", row.id, row.state, row.last_error.as_deref().unwrap_or("nothing has happened yet"))
+            let reason = row.reason.map(|reason| format!(" ({reason})")).unwrap_or_default();
+            let error = row.last_error.as_deref().map(|error| format!(": {error}")).unwrap_or_default();
+            format!("{} is {}{reason}{error}", row.id, row.state)
         }
     }
 }

@@ -13,13 +13,15 @@ use evergrant_workers::Workers;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tracing::{info, warn};
 
+use super::{keyring, refused, unreachable};
 use crate::clock::{SystemChance, SystemClock};
 use crate::config::Config;
+use crate::exit::Failed;
 use crate::lifecycle::Lifecycle;
 use crate::peers::{announce, refuse_foreign_keys, this_process};
 use crate::shape::Shape;
 use crate::spool::FileSpool;
-use crate::{keys, providers, settings, telemetry};
+use crate::{providers, settings, telemetry};
 
 const UPKEEP_EVERY: Duration = Duration::from_secs(5);
 
@@ -55,22 +57,26 @@ pub struct Process {
 }
 
 /// Starts the roles and runs them until a signal.
-pub async fn run(config: &Config, roles: Roles) -> anyhow::Result<()> {
-    start(config, roles).await?.run().await
+pub async fn run(config: &Config, roles: Roles) -> Result<(), Failed> {
+    Ok(start(config, roles).await?.run().await?)
 }
 
 /// Opens everything that the roles need and starts them. Nothing runs yet if this fails.
-pub async fn start(config: &Config, roles: Roles) -> anyhow::Result<Process> {
+pub async fn start(config: &Config, roles: Roles) -> Result<Process, Failed> {
     let metrics = telemetry::record_metrics()?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
-    let keyring = Arc::new(keys::keyring(config)?);
-    let providers = providers::configured(config, &clock)?;
+    let keyring = keyring(config)?;
+    let providers = providers::configured(config, &clock).map_err(refused)?;
     let server = Server::bind(config.listen).await?;
-    let shape = Shape::open(config, Arc::clone(&keyring), Arc::clone(&clock)).await?;
+    let shape = Shape::open(config, Arc::clone(&keyring), Arc::clone(&clock)).await.map_err(unreachable)?;
     let process = ProcessId::generate();
     let me = this_process(process, roles.name, &keyring);
     refuse_foreign_keys(shape.store.as_ref(), &me).await?;
     take_back_what_the_keys_open(&shape, &keyring, clock.as_ref()).await?;
+
+    if providers.is_empty() && (roles.scheduler || roles.worker) {
+        warn!("No provider app is configured: nothing is refreshed. Set AMAZON_CLIENT_ID and AMAZON_CLIENT_SECRET");
+    }
 
     let mut lifecycle = Lifecycle::new(config.shutdown_deadline);
     let parts = Parts {
@@ -85,7 +91,7 @@ pub async fn start(config: &Config, roles: Roles) -> anyhow::Result<Process> {
     parts.start_upkeep(&mut lifecycle);
     let address = parts.start_api(&mut lifecycle, server);
     if roles.worker {
-        parts.start_workers(&mut lifecycle)?;
+        parts.start_workers(&mut lifecycle).map_err(refused)?;
     }
     if roles.scheduler {
         parts.start_scheduler(&mut lifecycle);
@@ -96,7 +102,7 @@ pub async fn start(config: &Config, roles: Roles) -> anyhow::Result<Process> {
         announced.await;
         Ok(())
     });
-    info!(%process, role = roles.name, mode = ?config.mode, version = env!("CARGO_PKG_VERSION"), "Evergrant started");
+    info!(%process, role = roles.name, mode = %config.mode, version = env!("CARGO_PKG_VERSION"), "Evergrant started");
     Ok(Process { shape, address, lifecycle })
 }
 

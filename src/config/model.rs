@@ -59,6 +59,15 @@ pub enum Mode {
     Cluster,
 }
 
+impl std::fmt::Display for Mode {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Embedded => "embedded",
+            Self::Cluster => "cluster",
+        })
+    }
+}
+
 /// PostgreSQL.
 #[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
