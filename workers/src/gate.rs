@@ -70,6 +70,13 @@ impl Gate {
 
     async fn look(&self) -> Result<(), StoreError> {
         let apps = self.apps.apps().await?;
+        for app in &apps {
+            for state in [AppState::Outage, AppState::Fault] {
+                let (provider, is_held) = (app.provider.to_string(), app.state == state);
+                metrics::gauge!("evergrant_provider_app_held", "provider" => provider, "state" => state.as_str())
+                    .set(f64::from(u8::from(is_held)));
+            }
+        }
         let held = apps.into_iter().filter(|app| app.state != AppState::Open);
         *self.held.lock() = held.map(|app| (app.provider.clone(), app)).collect();
         Ok(())

@@ -12,7 +12,7 @@ use evergrant_contract::job::{Job, JobKind, Payload};
 use evergrant_contract::ports::{Chance, Clock, EventBus, Fate, JobHandler, Provider, Store, StoreError};
 use evergrant_contract::state::{Reason, State};
 use evergrant_contract::timing::after;
-use evergrant_contract::transition::{Finding, Standing, transition};
+use evergrant_contract::transition::{Change, Finding, Standing, transition};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument, debug, error, info, info_span, warn};
@@ -51,9 +51,7 @@ impl JobHandler for RefreshHandler {
     /// Does the job as a task of its own: whoever waits for the delivery may go away, the refresh does not.
     async fn handle(&self, job: Job) -> Fate {
         let context = Arc::clone(&self.0);
-        let span = info_span!(
-            "job.run", job.id = %job.id, job.kind = %job.payload.kind(), connection = %job.payload.connection()
-        );
+        let span = info_span!("job.run", job.id = %job.id, job.kind = %job.payload.kind());
         let task = self.0.tasks.spawn(async move { context.run(job).await }.instrument(span));
         // A panic has been reported by its own hook; the lease lapses and the row is found again.
         task.await.unwrap_or(Fate::Done)
@@ -153,8 +151,8 @@ impl Context {
             metrics::histogram!("evergrant_seconds_left_at_refresh").record(left as f64);
         }
         info!(
-            user = %grant.user, provider = %grant.provider, version = %grant.lease.version,
-            "Token for user {} expires in {} seconds, refreshing...", grant.user, left.unwrap_or(0)
+            user = %grant.user, connection = %grant.lease.connection, provider = %grant.provider,
+            version = %grant.lease.version, "Token for user {} expires in {} seconds, refreshing...", grant.user, left.unwrap_or(0)
         );
     }
 
@@ -166,7 +164,7 @@ impl Context {
             ),
             _ => (Finding::NoRefreshToken, "there is no refresh token: the user has to connect again"),
         };
-        error!(%user, %provider, %reason, error = why, "Failed to refresh token for user {user}");
+        error!(%user, connection = %lease.connection, %provider, %reason, error = why, "Failed to refresh token for user {user}");
         let Some(policy) = self.providers.get(provider).map(|provider| provider.policy()) else {
             return self.give_back(lease, None).await;
         };
@@ -177,10 +175,10 @@ impl Context {
 
     async fn put_off_unknown_provider(&self, grant: &Grant) {
         let why = format!("provider app {} is not configured in this process", grant.provider);
-        error!(user = %grant.user, provider = %grant.provider, error = why, "Failed to refresh token for user {}", grant.user);
+        error!(user = %grant.user, connection = %grant.lease.connection, provider = %grant.provider, error = why, "Failed to refresh token for user {}", grant.user);
         let now = self.clock.now();
         let mut settlement = findings::release(grant.lease, Vec::new(), now);
-        settlement.change = Some(evergrant_contract::transition::Change {
+        settlement.change = Some(Change {
             standing: grant.standing,
             reason: (grant.standing.state != State::Active).then_some(Reason::AttemptsExhausted),
             refresh_at: Some(after(now, UNKNOWN_PROVIDER_PAUSE)),
@@ -202,8 +200,13 @@ impl Context {
         let told = settlement.change.is_some();
         let event_for = |version: Version| findings::event(&settlement, version);
         match self.writer.write(settlement.clone()).await {
-            Written::Stored(Settled::Written(version)) if told => self.events.publish(vec![event_for(version)]).await,
-            Written::Stored(Settled::Written(_)) | Written::PutOff => {}
+            Written::Stored(Settled::Written(version)) => {
+                count(&settlement);
+                if told {
+                    self.events.publish(vec![event_for(version)]).await;
+                }
+            }
+            Written::PutOff => {}
             Written::Stored(Settled::Lost) => {
                 metrics::counter!("evergrant_races_lost_total").increment(1);
                 info!(connection = %lease.connection, version = %lease.version, "The row has moved on: this result judges nobody");
@@ -225,5 +228,17 @@ impl Context {
         let retry_at = row.refresh_at.filter(|_| outcome == Outcome::Unavailable);
         let event = Event::Connection { connection, version: row.version, outcome, reason: row.reason, retry_at };
         self.events.publish(vec![event]).await;
+    }
+}
+
+/// Counts what somebody may have to look at, once the store has it.
+fn count(settlement: &Settlement) {
+    if let Some(provider) = settlement.failed_job.as_ref().and_then(|job| job.provider.as_ref()) {
+        metrics::counter!("evergrant_failed_jobs_total", "provider" => provider.to_string()).increment(1);
+    }
+    if let Some(Change { standing: Standing { state: State::NeedsReauth, .. }, reason: Some(reason), .. }) =
+        settlement.change
+    {
+        metrics::counter!("evergrant_connections_given_up_total", "reason" => reason.as_str()).increment(1);
     }
 }

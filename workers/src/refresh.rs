@@ -98,6 +98,8 @@ impl Refresh<'_> {
             tally.attempts.push(findings::attempt(&answer));
         }
         let provider = self.grant.provider.to_string();
+        let took = Duration::from_millis(answer.trace.duration_ms);
+        metrics::histogram!("evergrant_attempt_seconds", "provider" => provider.clone()).record(took);
         metrics::counter!("evergrant_attempts_total", "provider" => provider, "verdict" => verdict.as_str())
             .increment(1);
         self.context.gate.heard(&self.grant.provider, self.grant.lease.connection, &answer, self.is_probe).await;

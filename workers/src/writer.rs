@@ -73,10 +73,17 @@ impl Writer {
     async fn put_off(&self, settlement: &Settlement) -> Written {
         let connection = settlement.lease.connection;
         if settlement.tokens.is_some() || settlement.unread_answer.is_some() {
-            match self.spool.keep(settlement).await {
-                Ok(()) => warn!(%connection, "A result that could not be stored waits, encrypted, in the spool"),
-                Err(error) => error!(%connection, %error, "A result could be neither stored nor spooled and is lost"),
-            }
+            let fate = match self.spool.keep(settlement).await {
+                Ok(()) => {
+                    warn!(%connection, "A result that could not be stored waits, encrypted, in the spool");
+                    "spooled"
+                }
+                Err(error) => {
+                    error!(%connection, %error, "A result could be neither stored nor spooled and is lost");
+                    "lost"
+                }
+            };
+            metrics::counter!("evergrant_results_put_off_total", "fate" => fate).increment(1);
         }
         Written::PutOff
     }

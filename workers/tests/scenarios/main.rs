@@ -1,0 +1,11 @@
+//! Whole jobs against memory ports: each row of the path's rules, with time and failures in the test's hands.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "test code: a broken expectation must end the test")]
+
+mod app;
+mod ending;
+mod failure;
+mod force;
+mod store;
+mod success;
+mod world;
