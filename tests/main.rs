@@ -1,5 +1,13 @@
 //! What must hold of the whole: one test binary, so that it links once.
 
-#![expect(clippy::expect_used, reason = "test code: a broken expectation must end the test")]
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::unwrap_used,
+    reason = "this crate is test code: a broken expectation must end the test"
+)]
 
 mod architecture;
+mod e2e;
+mod support;

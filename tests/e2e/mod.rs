@@ -1,0 +1,3 @@
+//! Walkthroughs of the whole system, in both shapes, with real processes.
+
+mod kept_alive;

@@ -1,0 +1,16 @@
+//! A harness of real processes: a whole system, the outside world simulated, everything else as in production.
+
+mod database;
+mod export;
+mod http;
+mod leaks;
+pub(crate) mod process;
+pub(crate) mod rows;
+mod servers;
+mod settings;
+mod tap;
+pub(crate) mod wait;
+mod world;
+
+pub(crate) use settings::Pace;
+pub(crate) use world::{Plan, Shape, World};
