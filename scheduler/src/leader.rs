@@ -37,6 +37,16 @@ impl Leader {
 
     /// Takes or keeps the office when it is time to ask.
     pub(crate) async fn stand(&mut self) -> Result<bool, StoreError> {
+        let stood = self.ask_if_time().await;
+        self.show();
+        stood
+    }
+
+    fn show(&self) {
+        metrics::gauge!("evergrant_scheduler_leading").set(f64::from(u8::from(self.is_leading())));
+    }
+
+    async fn ask_if_time(&mut self) -> Result<bool, StoreError> {
         let asked_at = self.clock.monotonic();
         if asked_at < self.ask_at && self.is_leading() {
             return Ok(true);
@@ -56,6 +66,7 @@ impl Leader {
     /// Gives the office back, so that a standby need not wait for it to lapse.
     pub(crate) async fn resign(&mut self) -> Result<(), StoreError> {
         self.trusted_until = None;
+        self.show();
         self.offices.resign(OFFICE, self.process).await
     }
 }

@@ -102,6 +102,8 @@ pub async fn start(config: &Config, roles: Roles) -> Result<Process, Failed> {
         announced.await;
         Ok(())
     });
+    let (version, role, mode) = (env!("CARGO_PKG_VERSION"), roles.name, config.mode.to_string());
+    metrics::gauge!("evergrant_build_info", "version" => version, "role" => role, "mode" => mode).set(1.0);
     info!(%process, role = roles.name, mode = %config.mode, version = env!("CARGO_PKG_VERSION"), "Evergrant started");
     Ok(Process { shape, address, lifecycle })
 }

@@ -71,7 +71,7 @@ impl Context {
             Ok(Some(leased)) => leased,
             Ok(None) => return Fate::PutBack,
             Err(error) => {
-                error!(%error, "A connection cannot be leased; it is tried again when the scheduler looks next");
+                error!(connection = %job.payload.connection(), %error, "A connection cannot be leased; it is tried again when the scheduler looks next");
                 return Fate::Done;
             }
         };
@@ -127,14 +127,14 @@ impl Context {
             Ok(Passage::Probe) => true,
             Ok(Passage::Held(until)) => return self.give_back(grant.lease, Some(until)).await,
             Err(error) => {
-                warn!(%error, "The state of the provider app cannot be read; the job is left for later");
+                warn!(connection = %grant.lease.connection, %error, "The state of the provider app cannot be read; the job is left for later");
                 return self.give_back(grant.lease, None).await;
             }
         };
         // A call may start only if it and its write fit into the lease, whatever the store took to grant it.
         let room = provider.policy().call_timeout + self.settings.commit_budget + self.settings.admit_patience;
         if self.clock.monotonic() + room > lease_ends {
-            warn!("The lease took too long to get; the job is left for later");
+            warn!(connection = %grant.lease.connection, "The lease took too long to get; the job is left for later");
             return self.give_back(grant.lease, None).await;
         }
         self.say_that_it_refreshes(job, grant);
@@ -152,7 +152,7 @@ impl Context {
         }
         info!(
             user = %grant.user, connection = %grant.lease.connection, provider = %grant.provider,
-            version = %grant.lease.version, "Token for user {} expires in {} seconds, refreshing...", grant.user, left.unwrap_or(0)
+            version = %grant.lease.version, seconds = left, "Token for user {} expires in {} seconds, refreshing...", grant.user, left.unwrap_or(0)
         );
     }
 

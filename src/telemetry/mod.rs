@@ -1,8 +1,12 @@
 //! Logs on standard error, metrics for `/metrics`.
 
+#[cfg(test)]
+mod contract;
+mod metrics;
+
 use std::io::{self, IsTerminal};
 
-use metrics_exporter_prometheus::{BuildError, PrometheusBuilder, PrometheusHandle};
+use metrics_exporter_prometheus::{BuildError, PrometheusHandle};
 use tracing::Subscriber;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::time::ChronoUtc;
@@ -15,9 +19,6 @@ use crate::config::{Log, LogFormat};
 /// To the millisecond: enough to order the lines of one process, short enough to read.
 const HUMAN_TIME: &str = "%H:%M:%S%.3f";
 const JSON_TIME: &str = "%Y-%m-%dT%H:%M:%S%.6fZ";
-
-/// Upper bounds of histogram buckets, in seconds: from a statement on a warm store to a call at its time-out.
-const BUCKETS: &[f64] = &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
 
 /// Why telemetry cannot be set up.
 #[derive(Debug, thiserror::Error)]
@@ -42,7 +43,9 @@ pub fn log_to_stderr(log: &Log) -> Result<(), TelemetryError> {
 /// Collects the metrics of this process from now on; the handle renders them as text for `/metrics`, and wants its
 /// `run_upkeep` called every few seconds. Once in the life of a process.
 pub fn record_metrics() -> Result<PrometheusHandle, TelemetryError> {
-    Ok(PrometheusBuilder::new().set_buckets(BUCKETS)?.install_recorder()?)
+    let handle = metrics::builder()?.install_recorder()?;
+    metrics::describe();
+    Ok(handle)
 }
 
 fn subscriber<W>(log: &Log, to: W, colours: bool) -> Result<impl Subscriber + Send + Sync, TelemetryError>
@@ -130,13 +133,23 @@ mod tests {
 
     #[test]
     fn metrics_render_as_prometheus_text() {
-        let recorder = PrometheusBuilder::new().set_buckets(BUCKETS).unwrap().build_recorder();
-        metrics::with_local_recorder(&recorder, || {
-            metrics::counter!("refreshes_total", "provider" => "amazon-na").increment(2);
-            metrics::histogram!("call_seconds").record(0.2);
+        let recorder = metrics::builder().unwrap().build_recorder();
+        ::metrics::with_local_recorder(&recorder, || {
+            metrics::describe();
+            ::metrics::counter!("evergrant_failed_jobs_total", "provider" => "amazon-na").increment(2);
+            ::metrics::histogram!("evergrant_attempt_seconds").record(0.2);
+            ::metrics::histogram!("evergrant_seconds_left_at_refresh").record(-3.0);
         });
         let text = recorder.handle().render();
-        assert!(text.contains("refreshes_total{provider=\"amazon-na\"} 2"), "{text}");
-        assert!(text.contains("call_seconds_bucket{le=\"0.25\"} 1"), "{text}");
+        for line in [
+            "# HELP evergrant_failed_jobs_total Jobs given up on after max_attempts",
+            "evergrant_failed_jobs_total{provider=\"amazon-na\"} 2",
+            "evergrant_attempt_seconds_bucket{le=\"0.1\"} 0",
+            "evergrant_attempt_seconds_bucket{le=\"0.25\"} 1",
+            "evergrant_seconds_left_at_refresh_bucket{le=\"-10\"} 0",
+            "evergrant_seconds_left_at_refresh_bucket{le=\"0\"} 1",
+        ] {
+            assert!(text.contains(line), "{line} is missing in {text}");
+        }
     }
 }

@@ -1,0 +1,99 @@
+//! Every metric, as `/metrics` describes it. docs/TELEMETRY.md has the same table and the labels; a test compares both with
+//! the sources.
+
+use metrics::Unit;
+use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder};
+
+/// Upper bounds of buckets for how long something takes, in seconds: from a statement on a warm store to a call at its
+/// time-out.
+const DURATION_BUCKETS: &[f64] = &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
+
+/// Upper bounds of buckets for what is left of a token's life, in seconds: below zero it has ended already.
+const LIFE_LEFT_BUCKETS: &[f64] =
+    &[-60.0, -10.0, 0.0, 5.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 900.0, 1800.0, 3600.0];
+
+const SECONDS_LEFT: &str = "evergrant_seconds_left_at_refresh";
+
+/// What a metric does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Counter,
+    Gauge,
+    Histogram,
+}
+
+use Kind::{Counter, Gauge, Histogram};
+
+/// Name, kind, unit and help of every metric, in the order of their names.
+pub(super) const METRICS: &[(&str, Kind, Unit, &str)] = &[
+    ("evergrant_attempt_seconds", Histogram, Unit::Seconds, "How long calls of the token endpoint took."),
+    ("evergrant_attempts_total", Counter, Unit::Count, "Calls of the token endpoint, by what the answer meant."),
+    ("evergrant_build_info", Gauge, Unit::Count, "Always 1; its labels say what runs here."),
+    (
+        "evergrant_connections_given_up_total",
+        Counter,
+        Unit::Count,
+        "Connections that became needs_reauth: their users have to connect again, or a key has to be given back.",
+    ),
+    (
+        "evergrant_failed_jobs_total",
+        Counter,
+        Unit::Count,
+        "Jobs given up on after max_attempts; their connections are failing and retried slowly.",
+    ),
+    ("evergrant_jobs_published_total", Counter, Unit::Count, "RefreshDue jobs that this scheduler published."),
+    (
+        "evergrant_leases_busy_total",
+        Counter,
+        Unit::Count,
+        "Jobs that found their connection leased by another worker: duplicates, and harmless.",
+    ),
+    (
+        "evergrant_lost_replies_total",
+        Counter,
+        Unit::Count,
+        "Leases that lapsed without a report: a refresh token may have been spent and its reply lost.",
+    ),
+    (
+        "evergrant_provider_app_held",
+        Gauge,
+        Unit::Count,
+        "1 while refreshes of a provider app are paused in this state; apps that were never held are absent.",
+    ),
+    (
+        "evergrant_races_lost_total",
+        Counter,
+        Unit::Count,
+        "Results that found their row moved on and judged nobody: harmless, and rare.",
+    ),
+    (
+        "evergrant_results_put_off_total",
+        Counter,
+        Unit::Count,
+        "Answers that could not be stored: spooled ones wait, encrypted, for the next start; lost ones are gone.",
+    ),
+    ("evergrant_scheduler_leading", Gauge, Unit::Count, "1 while this scheduler leads, 0 while it stands by."),
+    (
+        SECONDS_LEFT,
+        Histogram,
+        Unit::Seconds,
+        "What was left of an access token's life when its scheduled refresh began.",
+    ),
+];
+
+/// An exporter whose histograms have buckets that suit them.
+pub(super) fn builder() -> Result<PrometheusBuilder, BuildError> {
+    let seconds_left = Matcher::Full(SECONDS_LEFT.to_owned());
+    PrometheusBuilder::new().set_buckets(DURATION_BUCKETS)?.set_buckets_for_metric(seconds_left, LIFE_LEFT_BUCKETS)
+}
+
+/// Tells the recorder in use what each metric means.
+pub(super) fn describe() {
+    for &(name, kind, unit, help) in METRICS {
+        match kind {
+            Counter => metrics::describe_counter!(name, unit, help),
+            Gauge => metrics::describe_gauge!(name, unit, help),
+            Histogram => metrics::describe_histogram!(name, unit, help),
+        }
+    }
+}
