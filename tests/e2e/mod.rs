@@ -1,3 +1,4 @@
 //! Walkthroughs of the whole system, in both shapes, with real processes.
 
+mod crashes;
 mod kept_alive;

@@ -1,5 +1,6 @@
 //! A harness of real processes: a whole system, the outside world simulated, everything else as in production.
 
+mod blows;
 mod database;
 mod export;
 mod http;
@@ -12,5 +13,6 @@ mod tap;
 pub(crate) mod wait;
 mod world;
 
+pub(crate) use blows::{Blow, Blows};
 pub(crate) use settings::Pace;
 pub(crate) use world::{Plan, Shape, World};

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use futures::StreamExt as _;
 use lapin::options::{
     BasicConsumeOptions, BasicPublishOptions, ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions,
+    QueueDeleteOptions, QueuePurgeOptions,
 };
 use lapin::types::FieldTable;
 use lapin::{BasicProperties, Channel, Connection, ConnectionProperties, ExchangeKind};
@@ -64,6 +65,23 @@ impl Tap {
             }
         });
         Self { _connection: connection, channel }
+    }
+
+    /// How many messages wait in a queue that exists.
+    pub(crate) async fn waiting(&self, queue: &str) -> u32 {
+        let passive = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
+        let queue = self.channel.queue_declare(queue.into(), passive, FieldTable::default()).await.unwrap();
+        queue.message_count()
+    }
+
+    /// Empties a queue: how many messages were lost.
+    pub(crate) async fn purge(&self, queue: &str) -> u32 {
+        self.channel.queue_purge(queue.into(), QueuePurgeOptions::default()).await.unwrap()
+    }
+
+    /// Deletes a queue with all that is in it: how many messages were lost.
+    pub(crate) async fn delete(&self, queue: &str) -> u32 {
+        self.channel.queue_delete(queue.into(), QueueDeleteOptions::default()).await.unwrap()
     }
 
     /// Puts a message into a queue.

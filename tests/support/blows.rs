@@ -1,0 +1,108 @@
+//! What can befall a system that runs: `kill -9` of any of its parts, in the middle of its work.
+
+use std::time::Duration;
+
+use evergrant_sim::{Fault, FaultKind};
+
+use super::wait::eventually;
+use super::world::World;
+
+/// Long enough to be found in the middle of a call, short enough to be in time.
+const SLOW_MS: u64 = 800;
+
+/// One `kill -9`, and the start that follows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Blow {
+    /// The one process of the embedded shape, with calls under way.
+    Serve,
+    /// A worker with calls under way.
+    Worker,
+    /// The scheduler that leads.
+    Leader,
+    /// The broker.
+    Rabbit,
+    /// The store.
+    Postgres,
+}
+
+impl Blow {
+    /// Everything that can befall a cluster.
+    pub(crate) const CLUSTER: [Self; 4] = [Self::Worker, Self::Leader, Self::Rabbit, Self::Postgres];
+}
+
+impl World {
+    /// Kills it while work is being done, and starts it again.
+    pub(crate) fn strike(&mut self, blow: Blow) {
+        match blow {
+            Blow::Serve => self.with_slow_calls(|world| {
+                eventually("a call under way", || world.calls_are_under_way().then_some(()));
+                world.restart(0);
+            }),
+            Blow::Worker => self.with_slow_calls(|world| {
+                let victim = eventually("a worker with a lease", || {
+                    world.index_of("SELECT lease_owner::text FROM schedules WHERE lease_owner IS NOT NULL")
+                });
+                world.restart(victim);
+            }),
+            Blow::Leader => {
+                let leader = self.leader().expect("somebody leads");
+                self.restart(leader);
+            }
+            Blow::Rabbit => {
+                let rabbit = self.cluster().servers.rabbit();
+                rabbit.kill().unwrap();
+                rabbit.restart().unwrap();
+                self.listen();
+            }
+            Blow::Postgres => {
+                let postgres = self.cluster().servers.postgres();
+                postgres.kill().unwrap();
+                postgres.restart().unwrap();
+            }
+        }
+    }
+
+    /// The process of ours that leads.
+    pub(crate) fn leader(&mut self) -> Option<usize> {
+        self.index_of("SELECT process_id::text FROM offices WHERE held_until > now()")
+    }
+
+    /// The living process of ours that is the first in an answer of the database.
+    fn index_of(&mut self, sql: &'static str) -> Option<usize> {
+        let ids = self.runtime.block_on(self.cluster.as_ref()?.database.texts(sql));
+        self.processes.iter().position(|process| ids.contains(&process.id()))
+    }
+
+    /// Whether the simulated Amazon has been called and has not answered yet, as the leases tell.
+    fn calls_are_under_way(&mut self) -> bool {
+        self.rows().values().any(|row| row.leased_until.is_some())
+    }
+
+    fn with_slow_calls(&mut self, act: impl FnOnce(&mut Self)) {
+        self.sim.set_faults([Fault::new(FaultKind::Latency { ms: SLOW_MS, jitter_ms: 0 })]);
+        act(self);
+        self.sim.clear_faults();
+    }
+}
+
+/// A blow every so often, in turn, for as long as a soak lasts.
+pub(crate) struct Blows {
+    blows: std::iter::Cycle<std::vec::IntoIter<Blow>>,
+    every: Duration,
+    next: Duration,
+}
+
+impl Blows {
+    pub(crate) fn new(blows: Vec<Blow>, every: Duration) -> Self {
+        Self { blows: blows.into_iter().cycle(), every, next: every }
+    }
+
+    /// The blow whose time has come, this long into the run.
+    pub(crate) fn due(&mut self, elapsed: Duration) -> Option<Blow> {
+        if elapsed < self.next {
+            return None;
+        }
+        self.next += self.every;
+        self.blows.next()
+    }
+}
