@@ -10,6 +10,7 @@ use anyhow::{Context as _, anyhow};
 use evergrant_contract::connection::{Connection, ConnectionFilter, Stats};
 use evergrant_contract::ids::{ConnectionId, ProviderName};
 use evergrant_contract::ports::Store;
+use evergrant_contract::state::State;
 use evergrant_contract::timing::Margin;
 use evergrant_contract::verdict::Attempt;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -45,11 +46,15 @@ async fn list(store: &dyn Store, args: &ListArgs) -> Result<(), Failed> {
         user: args.user.clone(),
         expired_before: args.expired.then(|| clock().now()),
     };
+    let is_filtered = args.after.is_some() || filter != ConnectionFilter::default();
     let rows = store.list(&filter, args.after, args.limit).await?;
-    Ok(Output::stdout(args.output.json).data(&rows, |rows| list_text(rows, args.limit))?)
+    Ok(Output::stdout(args.output.json).data(&rows, |rows| list_text(rows, args.limit, is_filtered))?)
 }
 
-fn list_text(rows: &[Connection], limit: u32) -> String {
+fn list_text(rows: &[Connection], limit: u32, is_filtered: bool) -> String {
+    if rows.is_empty() && is_filtered {
+        return "No such connections.".to_owned();
+    }
     if rows.is_empty() {
         return "No connections. `evergrant connections import FILE` takes some over.".to_owned();
     }
@@ -165,7 +170,8 @@ async fn disconnect(store: &dyn Store, id: ConnectionId, json: bool) -> Result<(
             format!("{id} was disconnected already.")
         }
     };
-    Ok(Output::stdout(json).data(&json!({ "connection": id, "disconnected": changed }), people)?)
+    Ok(Output::stdout(json)
+        .data(&json!({ "connection": id, "state": State::Disconnected, "changed": changed }), people)?)
 }
 
 /// A row that could not be read.

@@ -182,7 +182,7 @@ async fn examine_rows(report: &mut Report, shape: &Shape, keyring: &Keyring, clo
         Err(error) => report.fail("connections", error.to_string(), "the rows could not be counted"),
         Ok(stats) if stats.expired > 0 => report.warn(
             "connections",
-            format!("{} of {} have an expired access token, {} are due", stats.expired, stats.total, stats.due),
+            format!("{} of {} have no valid access token, {} are due", stats.expired, stats.total, stats.due),
             "see that a scheduler and a worker run, and whether an app below is held",
         ),
         Ok(stats) if stats.total == 0 => report.ok("connections", "none yet"),
@@ -190,10 +190,10 @@ async fn examine_rows(report: &mut Report, shape: &Shape, keyring: &Keyring, clo
     }
     for (key, rows) in shape.store.keys_in_use().await.unwrap_or_default() {
         if !keyring.fingerprints().any(|known| known.as_str() == key) {
-            report.warn(
+            report.fail(
                 "keys",
-                format!("{rows} rows need the key {key}"),
-                "give it back in FERNET_KEY, behind the present one",
+                format!("FERNET_KEY lacks the key {key}, which some rows need: {rows}"),
+                "give it back, behind the present one; until then these rows cannot be refreshed",
             );
         }
     }

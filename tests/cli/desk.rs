@@ -16,12 +16,14 @@ pub(super) const KEY: &str = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
 const CLIENT_SECRET: &str = "a-client-secret-that-nobody-may-see";
 
 /// What differs from run to run, and what snapshots have in its place.
-const FILTERS: [(&str, &str); 8] = [
+const FILTERS: [(&str, &str); 10] = [
     ("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", "[id]"),
     (r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ", "[time]"),
     (r"\d{4}-\d\d-\d\dT[\d:.]+(Z|\+00:00)", "[time]"),
     (r"(?m)^\d\d:\d\d:\d\d\.\d{3} ", "[clock] "),
     (r"127\.0\.0\.1:\d{4,5}", "127.0.0.1:[port]"),
+    (r"expires in \d+ seconds", "expires in [n] seconds"),
+    (r"seconds=\d+", "seconds=[n]"),
     (r"TOOK +", "TOOK  "),
     (r"\d+ ms from", "[n] ms from"),
     (r"\d+ ms  +", "[n] ms  "),

@@ -1,24 +1,36 @@
 //! Taking connections over from files of every layout.
 
+use chrono::TimeDelta;
+use evergrant::clock::SystemClock;
+use evergrant_contract::ports::Clock as _;
 use fernet::Fernet;
 use serde_json::json;
 
 use super::desk::{Desk, KEY, assert_shows, scenes};
 
-const CSV: &str = "\
-user_id,provider,access_token,refresh_token,expires_at,scopes,label
-ada,amazon-eu,Atza|1,Atzr|1,2099-01-01T00:00:00Z,profile,ada@example.com
-bob,,,Atzr|2,,,
-eve,nowhere,,Atzr|3,,,
-joe,,Atza|4,,2099-01-01T00:00:00Z,,
-pat,,,,,,
-zoe,,,Atzr|6,next week,,
-";
+/// An hour from now: no token is due while a test runs.
+fn later() -> String {
+    (SystemClock::start().now() + TimeDelta::hours(1)).to_rfc3339()
+}
+
+fn csv() -> String {
+    let later = later();
+    format!(
+        "user_id,provider,access_token,refresh_token,expires_at,scopes,label,consent_at\n\
+         ada,amazon-eu,Atza|1,Atzr|1,{later},profile,ada@example.com,2026-07-01T00:00:00Z\n\
+         bob,,,Atzr|2,,,,\n\
+         eve,nowhere,,Atzr|3,,,,\n\
+         joe,,Atza|4,,{later},,,\n\
+         pat,,,,,,,\n\
+         zoe,,,Atzr|6,,,,next week\n\
+         Atzr|7,in,the,wrong,column\n"
+    )
+}
 
 #[test]
 fn csv_is_imported_once_and_its_bad_rows_are_told() {
     let desk = Desk::new();
-    desk.write("users.csv", CSV);
+    desk.write("users.csv", &csv());
     let run = |args: &[&str]| desk.run(&[&["connections", "import", "users.csv"], args].concat());
     let dry = ("evergrant connections import users.csv --dry-run", run(&["--dry-run"]));
     let empty = ("evergrant connections list", desk.run(&["connections", "list"]).ended(0));
@@ -56,14 +68,14 @@ fn the_original_project_s_users_are_taken_over() {
         json!({
             "access_token": fernet.encrypt(format!("Atza|{user}").as_bytes()),
             "refresh_token": fernet.encrypt(format!("Atzr|{user}").as_bytes()),
-            "token_type": "bearer", "expires_at": "2099-01-01T00:00:00.123456",
+            "token_type": "bearer", "expires_at": later(),
         })
     };
-    let lost = Fernet::new(&Fernet::generate_key()).unwrap().encrypt(b"Atzr|lost");
+    let foreign = Fernet::new(&Fernet::generate_key()).unwrap().encrypt(b"Atzr|lost");
     let rows = json!([
         {"id": "7f000000-ada", "email": "ada@example.com", "auth_tokens": tokens("ada")},
         {"id": "7f000000-bob", "email": "bob@example.com", "auth_tokens": tokens("bob").to_string()},
-        {"id": "7f000000-eve", "email": "eve@example.com", "auth_tokens": {"refresh_token": lost}},
+        {"id": "7f000000-eve", "email": "eve@example.com", "auth_tokens": {"refresh_token": foreign}},
         {"id": "7f000000-pat", "email": "pat@example.com", "auth_tokens": null},
     ]);
     let desk = Desk::new();
