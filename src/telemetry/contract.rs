@@ -221,6 +221,16 @@ fn every_message_is_told_and_every_told_one_is_logged() {
     assert!(gone.is_empty(), "docs/TELEMETRY.md tells what is never logged: {gone:#?}");
 }
 
+/// A JSON line has one object for the fields and these: a field of the same name would make whoever reads it lose the other.
+#[test]
+fn no_field_hides_what_every_line_has() {
+    for (message, (_, fields)) in logged() {
+        for taken in ["timestamp", "level", "message", "target", "span", "spans"] {
+            assert!(!fields.contains(taken), "`{message}` has a field `{taken}`: call it otherwise");
+        }
+    }
+}
+
 #[test]
 fn the_messages_of_the_source_document_are_kept() {
     let logged = logged();

@@ -134,13 +134,13 @@ impl Gate {
                 self.events.publish(vec![Event::App { provider: provider.clone(), state }]).await;
                 if state == AppState::Fault {
                     error!(
-                        %provider, code = trace.code, message = trace.message,
+                        %provider, code = trace.code, error = trace.message,
                         "The provider refuses this app's own credentials or configuration: refreshes are paused, no \
                          connection is touched. Correct the client id and secret, then they go on by themselves"
                     );
                 } else {
                     warn!(
-                        %provider, status = trace.status, message = trace.message,
+                        %provider, status = trace.status, error = trace.message,
                         "The provider does not answer sensibly: refreshes are paused and it is probed until it is well"
                     );
                 }
