@@ -2,3 +2,7 @@
 
 mod crashes;
 mod kept_alive;
+mod keys;
+mod malformed;
+mod outages;
+mod shutdown;
