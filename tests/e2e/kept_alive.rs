@@ -1,15 +1,15 @@
 //! The main job: many connections are kept alive for several lifetimes of their tokens, each refresh made once.
 //!
-//! `cargo xtask soak` runs the same with other numbers.
+//! `cargo xtask soak` runs the same with other numbers, and with blows if it is told to.
 
 use std::time::{Duration, Instant};
 
-use chrono::{DateTime, Utc};
 use serde_json::json;
 
-use crate::support::process::lines;
-use crate::support::rows::{Stats, now};
-use crate::support::{Pace, Plan, Shape, World};
+use super::crashes::every_second_spend_is_accounted_for;
+use crate::support::process::{lines, text_of};
+use crate::support::rows::now;
+use crate::support::{Blow, Blows, Pace, Plan, Shape, World};
 
 /// How often the store is asked whether a token has ended.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -21,21 +21,25 @@ struct Numbers {
     connections: usize,
     run_for: Duration,
     token_lifetime: Duration,
+    /// Something is killed this often.
+    kill_every: Option<Duration>,
 }
 
 impl Numbers {
     fn of_environment() -> Self {
         Self {
             connections: number("EVERGRANT_SOAK_CONNECTIONS").map_or(300, |count| usize::try_from(count).unwrap()),
-            run_for: Duration::from_secs(number("EVERGRANT_SOAK_SECS").unwrap_or(60)),
+            run_for: Duration::from_secs(number("EVERGRANT_SOAK_SECS").unwrap_or(50)),
             token_lifetime: Duration::from_secs(number("EVERGRANT_SOAK_TOKEN_SECS").unwrap_or(24)),
+            kill_every: number("EVERGRANT_SOAK_KILL_SECS").map(Duration::from_secs),
         }
     }
 }
 
 #[expect(clippy::disallowed_methods, reason = "tests have no configuration but their environment")]
 fn number(variable: &str) -> Option<u64> {
-    std::env::var(variable).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{variable} is not a number")))
+    let number = |text: String| text.parse().unwrap_or_else(|_| panic!("{variable} is not a number"));
+    std::env::var(variable).ok().map(number)
 }
 
 #[test]
@@ -53,82 +57,98 @@ fn keep_alive(shape: Shape, name: &'static str) {
     let plan = Plan {
         pace: Pace::Calm,
         token_lifetime: numbers.token_lifetime,
+        own_servers: numbers.kill_every.is_some(),
         log_level: if numbers.connections > 1000 { "info" } else { "debug" },
         ..Plan::new(shape, name)
     };
     let Some(mut world) = World::new(&plan) else { return };
     world.start();
     world.import(numbers.connections);
-    let stats = watch(&mut world, &numbers);
-    assert_eq!((stats.total, stats.in_state("active")), (numbers.connections as u64, numbers.connections as u64));
-    assert_eq!(stats.failed_jobs, 0);
+    let most_expired = watch(&mut world, &numbers);
+    if numbers.kill_every.is_some() {
+        world.until_refreshed_again(numbers.connections);
+        every_second_spend_is_accounted_for(&mut world);
+    } else {
+        assert_eq!(most_expired, 0, "tokens ended unrefreshed");
+    }
+    let stats = world.stats(now()).expect("the store is there");
+    let wanted = numbers.connections as u64;
+    assert_eq!((stats.total, stats.in_state("active"), stats.failed_jobs), (wanted, wanted, 0), "{stats:?}");
     world.stop();
-    let refreshes = each_refresh_was_made_once(&mut world, &numbers);
-    eprintln!("{name}: {} connections, {refreshes} refreshes, each once; {stats:?}", numbers.connections);
+    if numbers.kill_every.is_none() {
+        each_refresh_was_made_once(&mut world, &numbers);
+    }
+    summarize(&world, &numbers, most_expired);
     world.end();
 }
 
-/// Looks on until the time is over: at no moment may a token have ended.
-fn watch(world: &mut World, numbers: &Numbers) -> Stats {
+/// Looks on until the time is over: the most tokens that were seen to have ended at one time.
+fn watch(world: &mut World, numbers: &Numbers) -> u64 {
     let (begin, since) = (Instant::now(), now());
-    let mut said = Instant::now();
-    loop {
-        let stats = world.stats(since).expect("the store is there");
-        assert_eq!(
-            stats.expired,
-            0,
-            "tokens ended unrefreshed {} s into the run: {stats:?}",
-            begin.elapsed().as_secs()
-        );
-        if begin.elapsed() > numbers.run_for {
-            return stats;
+    let blows = if world.shape == Shape::Embedded { vec![Blow::Serve] } else { Blow::CLUSTER.to_vec() };
+    let mut blows = numbers.kill_every.map(|every| Blows::new(blows, every));
+    let (mut said, mut most_expired) = (Instant::now(), 0);
+    while begin.elapsed() < numbers.run_for {
+        if let Some(blow) = blows.as_mut().and_then(|blows| blows.due(begin.elapsed())) {
+            eprintln!("{:?} {:>4} s: kill -9: {blow:?}", world.shape, begin.elapsed().as_secs());
+            world.strike(blow);
         }
+        let Some(stats) = world.stats(since) else { continue };
+        most_expired = most_expired.max(stats.expired);
         if said.elapsed() > SAY_EVERY {
             said = Instant::now();
-            let so_far = world.sim.stats();
+            let (seconds, refreshes) = (begin.elapsed().as_secs(), world.sim.stats().refreshes);
             eprintln!(
-                "{:?} {:>4} s: {} refreshes, {} due",
-                world.shape,
-                begin.elapsed().as_secs(),
-                so_far.refreshes,
-                stats.due
+                "{:?} {seconds:>4} s: {refreshes} refreshes, {} due, {} expired",
+                world.shape, stats.due, stats.expired
             );
         }
         std::thread::sleep(LOOK_EVERY);
     }
+    most_expired
 }
 
 /// What the simulated Amazon saw is what the store has: as many refreshes as new versions, no refresh token spent twice.
-fn each_refresh_was_made_once(world: &mut World, numbers: &Numbers) -> u64 {
+fn each_refresh_was_made_once(world: &mut World, numbers: &Numbers) {
     let rows = world.rows();
     let ledger = world.ledger();
     assert_eq!(rows.len(), numbers.connections);
     let rounds = numbers.run_for.as_secs() / numbers.token_lifetime.as_secs();
-    let mut refreshes = 0;
     for (user, row) in &rows {
         let account = &ledger[user];
+        let counts = account.counts;
         assert_eq!(account.state, "live", "{account:?}");
         assert!(account.repeats.is_empty() && !account.is_suspicious(), "{account:?}");
-        assert_eq!(
-            (account.counts.refreshes, account.counts.token_calls),
-            (row.version - 1, row.version - 1),
-            "{account:?}"
-        );
+        assert_eq!((counts.refreshes, counts.token_calls), (row.version - 1, row.version - 1), "{account:?}");
         assert!(row.version > rounds, "{row:?} was refreshed less than once a lifetime");
-        refreshes += account.counts.refreshes;
     }
-    assert!(latest_refresh(world) > 0, "a token had ended when its refresh began");
-    refreshes
+    assert!(least_seconds_left(world) > 0, "a token had ended when its refresh began");
 }
 
-/// How many seconds were left when the latest of all refreshes began.
-fn latest_refresh(world: &World) -> i64 {
+/// How many seconds the token had left whose refresh began the latest.
+fn least_seconds_left(world: &World) -> i64 {
     let logs = world.all_logs();
     let begun = lines(&logs, "seconds, refreshing...");
     let left = begun.iter().map(|line| {
-        let text = line["message"].as_str().unwrap();
-        let seconds = text.split("expires in ").nth(1).and_then(|rest| rest.split(' ').next()).unwrap();
-        seconds.parse::<i64>().unwrap()
+        let seconds = text_of(line).split("expires in ").nth(1).and_then(|rest| rest.split(' ').next());
+        seconds.expect("the seconds that are left").parse::<i64>().unwrap()
     });
     left.min().expect("refreshes were logged")
+}
+
+fn summarize(world: &World, numbers: &Numbers, most_expired: u64) {
+    let seen = world.sim.stats();
+    let summary = json!({
+        "shape": format!("{:?}", world.shape),
+        "connections": numbers.connections,
+        "seconds": numbers.run_for.as_secs(),
+        "refreshes": seen.refreshes,
+        "most_expired": most_expired,
+        "least_seconds_left": least_seconds_left(world),
+        "spent_twice": seen.spent_twice,
+        "after_lost_reply": seen.after_lost_reply,
+        "at_once": seen.max_concurrent_refreshes,
+    });
+    eprintln!("{summary}");
+    world.summarize(&summary);
 }

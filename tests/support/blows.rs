@@ -87,14 +87,14 @@ impl World {
 
 /// A blow every so often, in turn, for as long as a soak lasts.
 pub(crate) struct Blows {
-    blows: std::iter::Cycle<std::vec::IntoIter<Blow>>,
+    in_turn: std::iter::Cycle<std::vec::IntoIter<Blow>>,
     every: Duration,
     next: Duration,
 }
 
 impl Blows {
     pub(crate) fn new(blows: Vec<Blow>, every: Duration) -> Self {
-        Self { blows: blows.into_iter().cycle(), every, next: every }
+        Self { in_turn: blows.into_iter().cycle(), every, next: every }
     }
 
     /// The blow whose time has come, this long into the run.
@@ -103,6 +103,6 @@ impl Blows {
             return None;
         }
         self.next += self.every;
-        self.blows.next()
+        self.in_turn.next()
     }
 }

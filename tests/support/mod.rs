@@ -10,6 +10,7 @@ pub(crate) mod rows;
 mod servers;
 mod settings;
 mod tap;
+mod turn;
 pub(crate) mod wait;
 mod world;
 

@@ -1,7 +1,8 @@
 //! A whole system of real processes against a simulated Amazon.
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, OpenOptions};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 use std::time::Duration;
@@ -21,6 +22,7 @@ use super::process::{Env, Process, evergrant};
 use super::servers::Servers;
 use super::settings::{Pace, environment};
 use super::tap::{Heard, Tap};
+use super::turn::Turn;
 
 const CLIENT_SECRET: &str = "an-e2e-client-secret-that-nobody-may-see";
 
@@ -82,14 +84,15 @@ pub(crate) struct World {
     secrets: Vec<String>,
     logs: PathBuf,
     started: usize,
-    asked: usize,
     ended: bool,
     pub(crate) runtime: Runtime,
+    _turn: Turn,
 }
 
 impl World {
     /// Makes a world in which nothing runs yet. `None`: its services cannot be had here, which was said loudly.
     pub(crate) fn new(plan: &Plan) -> Option<Self> {
+        let turn = Turn::wait();
         let servers = match plan.shape {
             Shape::Embedded => None,
             Shape::Cluster => Some(if plan.own_servers { Servers::own()? } else { Servers::shared()? }),
@@ -119,9 +122,9 @@ impl World {
             secrets: vec![CLIENT_SECRET.to_owned()],
             logs,
             started: 0,
-            asked: 0,
             ended: false,
             runtime,
+            _turn: turn,
         };
         world.set_key(&fernet::Fernet::generate_key());
         if let Some(servers) = servers {
@@ -243,9 +246,8 @@ impl World {
     pub(crate) fn ask(&mut self, args: &[&str]) -> Answer {
         let output = evergrant(self.folder.path(), &self.env_of("cli"), args).output().expect("the program starts");
         let answer = Answer::from(output);
-        self.asked += 1;
-        let log = self.logs.join(format!("cli-{:04}.log", self.asked));
-        fs::write(log, format!("{args:?} ended with {}\n{}\n{}", answer.code, answer.stdout, answer.stderr)).unwrap();
+        let mut log = OpenOptions::new().create(true).append(true).open(self.logs.join("commands.log")).unwrap();
+        writeln!(log, "{args:?} ended with {}\n{}\n{}", answer.code, answer.stdout, answer.stderr).unwrap();
         answer
     }
 
@@ -272,6 +274,11 @@ impl World {
             let status = process.until_ended();
             assert!(status.success(), "{} ended with {status}", process.name);
         }
+    }
+
+    /// Leaves a summary beside the logs.
+    pub(crate) fn summarize(&self, summary: &Value) {
+        fs::write(self.logs.join("summary.json"), summary.to_string()).unwrap();
     }
 
     /// Stops everything and searches all that was left behind for secrets.

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use xtask::commands::{ci, demo, prepare, services, test};
+use xtask::commands::{ci, demo, prepare, services, soak, test};
 use xtask::screen;
 
 /// Tasks of this workspace.
@@ -21,6 +21,8 @@ enum Task {
     Demo(demo::Args),
     /// Run every test, with private `PostgreSQL` and `RabbitMQ` servers
     Test(test::Args),
+    /// Keep thousands of connections alive for minutes, in both shapes, and count every refresh
+    Soak(soak::Args),
     /// Run everything that must pass before a merge
     Ci,
     /// Write the data by which SQL is checked at compile time without a database
@@ -34,6 +36,7 @@ fn main() -> ExitCode {
     let done = match Cli::parse().task {
         Task::Demo(args) => demo::run(&args),
         Task::Test(args) => test::run(&args),
+        Task::Soak(args) => soak::run(&args),
         Task::Ci => ci::run(),
         Task::Prepare(args) => prepare::run(&args),
         Task::Services(action) => services::run(&action),

@@ -4,4 +4,5 @@ pub mod ci;
 pub mod demo;
 pub mod prepare;
 pub mod services;
+pub mod soak;
 pub mod test;
