@@ -159,8 +159,9 @@ pub struct HealthcheckArgs {
 pub enum KeysCommand {
     /// Print a new key for FERNET_KEY.
     ///
-    /// To rotate, put the new key before the old one, separated by a comma, in every process: the first encrypts, all
-    /// decrypt. The old key can go when `evergrant keys list` shows no rows under it.
+    /// Several keys are separated by commas: the first encrypts, all decrypt. To change keys, give every process the new
+    /// key behind the old one; then, before the old one. The old key can go when `evergrant keys list` shows no rows
+    /// under it. docs/OPERATIONS.md has the steps.
     Generate(JsonArg),
     /// Show the fingerprints of the keys given, of those that peers use, and of those that rows are encrypted with.
     List(JsonArg),

@@ -4,10 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::anyhow;
+use evergrant_contract::app::{App, AppState};
 use evergrant_contract::connection::Connection;
 use evergrant_contract::ids::ProcessId;
 use evergrant_contract::job::{ForceReason, Job, Payload};
 use evergrant_contract::ports::{Clock, JobHandler as _};
+use evergrant_contract::state::Reason;
 use evergrant_contract::timing::after;
 use evergrant_workers::Workers;
 use serde::Serialize;
@@ -35,6 +37,7 @@ enum Outcome {
     Refreshed,
     Ended,
     NotNow,
+    AppHeld,
     TimedOut,
 }
 
@@ -59,15 +62,34 @@ pub(super) async fn run(config: &Config, args: &RefreshArgs) -> Result<(), Faile
         }
     }
     let (outcome, row) = wait(&shape, &before, clock.as_ref(), args.wait).await?;
+    let complaint = complaint(&shape, outcome, &row).await?;
     shape.close().await;
-    let error = row.last_error.clone().unwrap_or_default();
     Output::stdout(args.output.json).data(&Refreshed { outcome, connection: row }, text)?;
-    match outcome {
-        Outcome::Refreshed => Ok(()),
-        Outcome::Ended => Err(anyhow!("the grant has ended: its user has to connect again").into()),
-        Outcome::NotNow => Err(anyhow!("it was not refreshed, and is tried again later: {error}").into()),
-        Outcome::TimedOut => Err(anyhow!("no outcome yet; the job goes on. See that a worker runs").into()),
-    }
+    complaint.map_or(Ok(()), |complaint| Err(anyhow!(complaint).into()))
+}
+
+/// Why it was not refreshed, and what comes next.
+async fn complaint(shape: &Shape, outcome: Outcome, row: &Connection) -> Result<Option<String>, Failed> {
+    let error = row.last_error.as_deref().unwrap_or_default();
+    Ok(Some(match outcome {
+        Outcome::Refreshed => return Ok(None),
+        Outcome::Ended if row.reason == Some(Reason::Undecryptable) => {
+            "it is out of use until the key that wrote its tokens is given back in FERNET_KEY".to_owned()
+        }
+        Outcome::Ended => "the grant has ended: its user has to connect again".to_owned(),
+        Outcome::NotNow => format!("it was not refreshed, and is tried again later: {error}"),
+        Outcome::AppHeld => {
+            let (state, message) = held_app(shape, row).await?.map(|app| (app.state, app.message)).unzip();
+            let (state, message) = (state.unwrap_or(AppState::Open), message.flatten().unwrap_or_default());
+            format!("refreshes of {} are paused ({state}): {message}", row.provider)
+        }
+        Outcome::TimedOut => "no outcome yet; the job goes on. See that a worker runs".to_owned(),
+    }))
+}
+
+async fn held_app(shape: &Shape, row: &Connection) -> Result<Option<App>, Failed> {
+    let apps = shape.store.apps().await?;
+    Ok(apps.into_iter().find(|app| app.provider == row.provider && app.state != AppState::Open))
 }
 
 fn force(row: &Connection, clock: &dyn Clock, wait: Duration) -> Job {
@@ -104,7 +126,9 @@ async fn refresh_here(
         stop: CancellationToken::new(),
         abort: CancellationToken::new(),
     };
-    workers.handler().map_err(refused)?.handle(job).await;
+    let handler = workers.handler().map_err(refused)?;
+    handler.look_at_apps().await?;
+    handler.handle(job).await;
     Ok(())
 }
 
@@ -121,6 +145,7 @@ async fn wait(
             row if !row.state.is_refreshable() => Some(Outcome::Ended),
             row if row.version > before.version => Some(Outcome::Refreshed),
             row if row.refresh_at != before.refresh_at => Some(Outcome::NotNow),
+            row if held_app(shape, row).await?.is_some() => Some(Outcome::AppHeld),
             _ if clock.monotonic() >= deadline => Some(Outcome::TimedOut),
             _ => None,
         };
@@ -137,7 +162,7 @@ fn text(refreshed: &Refreshed) -> String {
         Outcome::Refreshed => {
             format!("{} is refreshed: version {}, until {}", row.id, row.version, output::time(row.expires_at))
         }
-        Outcome::Ended | Outcome::NotNow | Outcome::TimedOut => {
+        Outcome::Ended | Outcome::NotNow | Outcome::AppHeld | Outcome::TimedOut => {
             let reason = row.reason.map(|reason| format!(" ({reason})")).unwrap_or_default();
             let error = row.last_error.as_deref().map(|error| format!(": {error}")).unwrap_or_default();
             format!("{} is {}{reason}{error}", row.id, row.state)

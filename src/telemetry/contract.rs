@@ -190,6 +190,7 @@ fn logged() -> BTreeMap<String, Message> {
         for level in LEVELS {
             for call in calls(&code, level) {
                 let (message, fields) = event(&call).unwrap_or_else(|| panic!("{level}!({call:?}) has no message"));
+                assert!(!fields.contains("message"), "a field of this name would stand beside the message: {message}");
                 let known = found.entry(message).or_default();
                 known.0.insert(level.to_owned());
                 known.1.extend(fields);

@@ -3,6 +3,7 @@
 use evergrant_sim::{ErrorBody, Fault, FaultKind};
 
 use super::desk::{Desk, assert_shows, scenes};
+use crate::support::wait::eventually;
 
 const NOBODY: &str = "018f0000-0000-7000-8000-000000000001";
 
@@ -80,6 +81,25 @@ async fn a_provider_that_is_down_costs_the_connection_nothing() {
     let json = desk.run(&["connections", "show", &id, "--json"]).ended(0).json();
     assert_eq!((&json["state"], &json["version"]), (&"active".into(), &1.into()));
     assert_shows("refresh_down", &scenes([down]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_client_secret_is_the_app_s_trouble() {
+    let (desk, sim) = Desk::at_a_simulated_amazon().await;
+    let desk = desk.with("EVERGRANT_WORKER_FAULT_PROBE_SECS", "1");
+    let id = desk.connect(&sim, "ada");
+    sim.set_client_secrets(["a-new-one".to_owned()]);
+    let refresh = |desk: &Desk, code| desk.run(&["connections", "refresh", &id]).ended(code);
+    let refused = ("evergrant connections refresh ADA", refresh(&desk, 1));
+    let doctor = ("evergrant doctor", desk.run(&["doctor"]).ended(1));
+    assert_shows("refresh_fault", &scenes([refused, doctor]));
+
+    let desk = desk.with("AMAZON_CLIENT_SECRET_NEXT", "a-new-one");
+    let told = eventually("the next probe", || {
+        Some(desk.run(&["connections", "refresh", &id])).filter(|said| said.code == Some(0))
+    });
+    assert!(told.err.contains("takes the other; remove the refused one"), "{}", told.err);
+    desk.run(&["doctor"]).ended(0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

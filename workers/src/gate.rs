@@ -68,7 +68,7 @@ impl Gate {
         }
     }
 
-    async fn look(&self) -> Result<(), StoreError> {
+    pub(crate) async fn look(&self) -> Result<(), StoreError> {
         let apps = self.apps.apps().await?;
         for app in &apps {
             for state in [AppState::Outage, AppState::Fault] {

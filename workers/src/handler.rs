@@ -46,6 +46,14 @@ pub(crate) struct Context {
 #[derive(Clone)]
 pub struct RefreshHandler(pub(crate) Arc<Context>);
 
+impl RefreshHandler {
+    /// Reads which provider apps are held, for callers that handle a job without [`Workers::run`](crate::Workers::run),
+    /// which goes on watching.
+    pub async fn look_at_apps(&self) -> Result<(), StoreError> {
+        self.0.gate.look().await
+    }
+}
+
 #[async_trait]
 impl JobHandler for RefreshHandler {
     /// Does the job as a task of its own: whoever waits for the delivery may go away, the refresh does not.
