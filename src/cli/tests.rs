@@ -36,6 +36,31 @@ fn every_exit_code_is_documented() {
     }
 }
 
+/// Commands in the running text and in the blocks of a page, without comments.
+fn commands(page: &str) -> Vec<String> {
+    let spans = page.split('`').skip(1).step_by(2);
+    let lines = page.lines().map(|line| line.split(" #").next().unwrap_or_default());
+    let all = spans.chain(lines).filter(|text| text.starts_with("evergrant "));
+    all.map(|text| {
+        text.trim().replace("HOST:PORT", "127.0.0.1:1").replace("ID", "018f0000-0000-7000-8000-000000000001")
+    })
+    .collect()
+}
+
+#[test]
+fn every_command_in_the_docs_exists() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut seen = 0;
+    for page in ["README.md", "docs/OPERATIONS.md", "docs/SECURITY.md", "docs/TELEMETRY.md", "migrations/README.md"] {
+        for command in commands(&std::fs::read_to_string(root.join(page)).unwrap()) {
+            let parsed = Cli::try_parse_from(command.split_whitespace());
+            assert!(parsed.is_ok(), "{page}: `{command}`: {}", parsed.unwrap_err());
+            seen += 1;
+        }
+    }
+    assert!(seen > 20, "the pages are no longer read as they are written");
+}
+
 #[test]
 fn flags_become_settings() {
     let line = ["evergrant", "serve", "--mode", "cluster", "--log-format", "json", "--log-level", "debug"];
