@@ -2,6 +2,7 @@
 
 pub mod ci;
 pub mod demo;
+mod leaks;
 pub mod prepare;
 pub mod services;
 pub mod soak;

@@ -7,6 +7,7 @@ use std::{fs, thread};
 
 use anyhow::{Context, Result, anyhow};
 
+use super::leaks;
 use crate::output::{self, Tally};
 use crate::services::{self, Servers};
 use crate::{screen, workspace};
@@ -32,6 +33,7 @@ pub fn run(args: &Args) -> Result<()> {
     servers.keep_logs(&logs)?;
     let tally = tally?;
     screen::say(&format!("\nall output is in {}; {} s", logs.display(), begin.elapsed().as_secs()));
+    leaks::refuse(&logs)?;
     tally.verdict()?;
     screen::step(&tally.to_string());
     Ok(())
