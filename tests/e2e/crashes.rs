@@ -22,6 +22,7 @@ fn a_killed_process_loses_nothing() {
         world.strike(Blow::Serve);
         world.until_refreshed_again(CONNECTIONS);
     }
+    lost_replies_are_reported(&mut world);
     every_second_spend_is_accounted_for(&mut world);
     world.end();
 }
@@ -36,6 +37,7 @@ fn killed_workers_leaders_brokers_and_databases_lose_nothing() {
         world.strike(blow);
         world.until_refreshed_again(CONNECTIONS);
     }
+    lost_replies_are_reported(&mut world);
     every_second_spend_is_accounted_for(&mut world);
     world.end();
 }
@@ -76,6 +78,12 @@ fn forget(world: &mut World, forgetting: Forgetting) -> u32 {
         Forgetting::Delete => runtime.block_on(tap.delete(queue)),
     });
     lost.sum()
+}
+
+/// The blows did hit somebody in the middle of a call: who took over wrote down that a reply may have been lost.
+fn lost_replies_are_reported(world: &mut World) {
+    let ids: Vec<String> = world.rows().into_values().map(|row| row.id).collect();
+    assert!(ids.iter().any(|id| world.ambiguous_attempts(id) > 0), "nobody reports a lost reply");
 }
 
 /// No connection was given up, and a refresh token was presented again only after a reply that never arrived: because the

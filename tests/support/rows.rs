@@ -77,14 +77,11 @@ impl World {
         })
     }
 
-    /// How many attempts of a connection left without an answer that came back.
+    /// How many calls are on record for a connection that left and had no answer.
     pub(crate) fn ambiguous_attempts(&mut self, id: &str) -> usize {
         let answer = self.ask(&["connections", "show", id, "--attempts", "1000", "--json"]).success();
-        let attempts = answer.json()["attempts"].as_array().expect("a list").clone();
-        attempts
-            .iter()
-            .filter(|attempt| attempt["trace"]["ambiguous"].as_bool().unwrap_or_else(|| attempt["ambiguous"] == true))
-            .count()
+        let attempts = answer.json()["attempts"].as_array().expect("a list of attempts").clone();
+        attempts.iter().filter(|attempt| attempt["ambiguous"].as_bool().expect("whether an answer came")).count()
     }
 }
 
