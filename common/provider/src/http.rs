@@ -145,7 +145,7 @@ impl HttpProvider {
         if taken && self.keys.prefer(second) {
             tracing::warn!(
                 provider = %self.descriptor.name, refused = first.name(), works = second.name(),
-                "the provider refuses one client secret and takes the other; remove the refused one from the settings"
+                "The provider refuses one client secret and takes the other; remove the refused one from the settings"
             );
         }
         outcome.answer

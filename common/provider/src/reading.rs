@@ -194,7 +194,7 @@ impl Body {
         if absurd {
             tracing::warn!(
                 provider = %descriptor.name, lifetime_secs = lifetime.as_secs(),
-                "the provider's answer has an absurd lifetime; the descriptor's default is used"
+                "The provider's answer has an absurd lifetime; the descriptor's default is used"
             );
         }
         let refresh_expires_at = match expiry(&form.refresh_expires_in) {

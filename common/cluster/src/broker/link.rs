@@ -207,7 +207,7 @@ async fn supervise(plan: Plan, state: &watch::Sender<State>, closing: &Cancellat
             Some(Err(_)) => Why { text: format!("no connection within {SETUP_TIMEOUT:?}"), lasting: false },
             Some(Ok(Err(why))) => why,
             Some(Ok(Ok(connection))) => {
-                info!(link = role, "connected to the broker");
+                info!(link = role, "Connected to the broker");
                 let since = tokio::time::Instant::now();
                 let why = watch_over(&connection, state, closing).await;
                 if closing.is_cancelled() {
@@ -221,9 +221,9 @@ async fn supervise(plan: Plan, state: &watch::Sender<State>, closing: &Cancellat
             }
         };
         if why.lasting {
-            error!(link = role, error = %why, "the broker refuses this connection; trying on");
+            error!(link = role, error = %why, "The broker refuses this connection; trying on");
         } else {
-            warn!(link = role, error = %why, "not connected to the broker; trying on");
+            warn!(link = role, error = %why, "Not connected to the broker; trying on");
         }
         state.send_replace(State::Down { why });
         let wait = sleep(pause.next().unwrap_or(LONGEST_PAUSE));
@@ -257,11 +257,11 @@ async fn watch_over(connection: &Arc<Connection>, state: &watch::Sender<State>, 
         };
         match event {
             Some(Event::ConnectionBlocked(reason)) => {
-                warn!(%reason, "the broker takes no more messages until its alarm is over");
+                warn!(%reason, "The broker takes no more messages until its alarm is over");
                 show(Some(reason));
             }
             Some(Event::ConnectionUnblocked) => {
-                info!("the broker takes messages again");
+                info!("The broker takes messages again");
                 show(None);
             }
             // Also sent when a mere channel is closed; the loop's condition tells the two apart.

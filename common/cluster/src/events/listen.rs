@@ -51,7 +51,7 @@ impl Listener {
             let ended = closing.run_until_cancelled(self.one_queue()).await;
             self.listening.send_replace(false);
             if let Some(Err(problem)) = ended {
-                warn!(error = %problem, "events are not heard; subscribing again");
+                warn!(error = %problem, "Events are not heard; subscribing again");
             }
             if since.elapsed() >= STEADY {
                 pause = pauses();

@@ -41,7 +41,7 @@ impl Outbox {
     pub(super) fn put(&self, events: Vec<Event>) {
         let dropped = events.into_iter().filter_map(|event| self.waiting.try_send(event).err()).count();
         if dropped > 0 {
-            warn!(dropped, "events were dropped: too many wait to be sent");
+            warn!(dropped, "Events were dropped: too many wait to be sent");
             let _ = self.heard.send(Heard::Gap);
         }
     }
@@ -88,7 +88,7 @@ impl Carrier {
             self.channel = None;
             sleep(pause).await;
         }
-        warn!(dropped = group.len(), "events were dropped: sending them failed {TRIES} times");
+        warn!(dropped = group.len(), "Events were dropped: sending them failed {TRIES} times");
     }
 
     async fn send(&mut self, group: &[Event]) -> Result<(), QueueError> {

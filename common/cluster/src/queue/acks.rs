@@ -122,7 +122,7 @@ impl AckWriter {
             Ok(()) => self.sent += 1,
             Err(problem) => {
                 if self.lost == 0 {
-                    warn!(error = %problem, "acks were lost with their channel: these jobs come again, and the rows know them");
+                    warn!(error = %problem, "Acks were lost with their channel: these jobs come again, and the rows know them");
                 }
                 self.lost += 1;
             }

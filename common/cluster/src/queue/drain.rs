@@ -40,7 +40,7 @@ impl Drain {
         while !self.stop.is_cancelled() && !self.shared.closing.is_cancelled() {
             match self.one_subscription().await {
                 Ok(()) => pause = pauses(),
-                Err(problem) => warn!(queue = self.queue, error = %problem, "subscribing to the dead letters again"),
+                Err(problem) => warn!(queue = self.queue, error = %problem, "Subscribing to the dead letters again"),
             }
             let wait = sleep(pause.next().unwrap_or(LONGEST_PAUSE));
             let _ = self.stop.run_until_cancelled(self.shared.closing.run_until_cancelled(wait)).await;
@@ -69,14 +69,14 @@ impl Drain {
         let failed = message::failed_job(delivery, self.shared.clock.now());
         let mut pause = pauses();
         while let Err(problem) = self.into.record(failed.clone()).await {
-            error!(job.id = %failed.id, error = %problem, "a dead letter could not be recorded; it is kept, trying again");
+            error!(job.id = %failed.id, error = %problem, "A dead letter could not be recorded; it is kept, trying again");
             let wait = sleep(pause.next().unwrap_or(LONGEST_PAUSE));
             if self.stop.run_until_cancelled(wait).await.is_none() {
                 return Ok(());
             }
         }
         channel.basic_ack(delivery.delivery_tag, BasicAckOptions::default()).await.map_err(lost)?;
-        info!(job.id = %failed.id, job.kind = failed.kind, error = failed.error, "a dead letter is now a failed job");
+        info!(job.id = %failed.id, job.kind = failed.kind, error = failed.error, "A dead letter is now a failed job");
         Ok(())
     }
 }

@@ -103,7 +103,7 @@ impl Publisher {
                 Err(Failed::Missing(what)) => what,
                 Err(Failed::Queue(problem)) => return Err(problem),
             };
-            warn!(reason = %missing, "declaring the queues again and publishing again");
+            warn!(reason = %missing, "Declaring the queues again and publishing again");
             let connection = self.shared.publish.up_within(patience).await?;
             let declared = timeout(patience, self.shared.publish.declare_missing(&connection)).await;
             declared.map_err(|_| silent("declaring the queues", patience))??;

@@ -75,7 +75,7 @@ pub(super) async fn unsubscribe(channel: &Channel, consumer: &mut Consumer, give
         }
     };
     if timeout(CANCEL_TIMEOUT, end).await.is_err() {
-        warn!("the broker did not confirm the end of a consumer; its jobs go back when the channel closes");
+        warn!("The broker did not confirm the end of a consumer; its jobs go back when the channel closes");
     }
 }
 
@@ -122,11 +122,11 @@ impl Work {
         while !self.stop.is_cancelled() && !self.shared.closing.is_cancelled() {
             let since = tokio::time::Instant::now();
             match self.one_subscription().await {
-                Ok(()) => info!(queue = self.queue, "the subscription ended; subscribing again"),
+                Ok(()) => info!(queue = self.queue, "The subscription ended; subscribing again"),
                 Err(refused @ QueueError::Refused(_)) => {
-                    error!(queue = self.queue, error = %refused, "cannot subscribe");
+                    error!(queue = self.queue, error = %refused, "Cannot subscribe");
                 }
-                Err(problem) => warn!(queue = self.queue, error = %problem, "subscribing again"),
+                Err(problem) => warn!(queue = self.queue, error = %problem, "Subscribing again"),
             }
             if since.elapsed() >= STEADY {
                 pause = pauses();
@@ -175,11 +175,11 @@ impl Work {
         let job = match Job::decode(&delivery.data) {
             Ok(job) if job.payload.kind() == self.kind => job,
             Ok(job) => {
-                error!(queue = self.queue, job.kind = %job.payload.kind(), "a job in the wrong queue goes to the dead letters");
+                error!(queue = self.queue, job.kind = %job.payload.kind(), "A job in the wrong queue goes to the dead letters");
                 return report(&answers, tag, Answer::Reject);
             }
             Err(problem) => {
-                error!(queue = self.queue, error = %problem, "a message that is not a job goes to the dead letters");
+                error!(queue = self.queue, error = %problem, "A message that is not a job goes to the dead letters");
                 return report(&answers, tag, Answer::Reject);
             }
         };
@@ -202,7 +202,7 @@ fn report(answers: &Answers, tag: u64, answer: Answer) {
 async fn do_job(handler: Arc<dyn JobHandler>, job: Job) -> Fate {
     let (id, kind) = (job.id, job.payload.kind());
     AssertUnwindSafe(handler.handle(job)).catch_unwind().await.unwrap_or_else(|_| {
-        error!(job.id = %id, job.kind = %kind, "a job handler panicked; the scheduler finds its row again");
+        error!(job.id = %id, job.kind = %kind, "A job handler panicked; the scheduler finds its row again");
         Fate::Done
     })
 }

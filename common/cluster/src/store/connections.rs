@@ -85,7 +85,7 @@ impl Connections for PgStore {
             // One that does not open is as good as none: a refresh brings another, or finds out what is wrong.
             let opened = self.vault.open(id, Field::AccessToken, row.access_token);
             let token = opened
-                .inspect_err(|error| tracing::warn!(connection = %id, %error, "an access token cannot be opened"))
+                .inspect_err(|error| tracing::warn!(connection = %id, %error, "An access token cannot be opened"))
                 .ok()?;
             // An unknown end counts as past.
             Some(AccessToken {

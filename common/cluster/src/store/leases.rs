@@ -75,6 +75,6 @@ fn held(
 fn open(vault: &Vault, id: ConnectionId, ciphertext: String) -> Option<Secret> {
     vault
         .open(id, Field::RefreshToken, ciphertext)
-        .inspect_err(|error| tracing::error!(connection = %id, %error, "a refresh token cannot be opened"))
+        .inspect_err(|error| tracing::error!(connection = %id, %error, "A refresh token cannot be opened"))
         .ok()
 }

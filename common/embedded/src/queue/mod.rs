@@ -118,6 +118,6 @@ async fn handle(job: Job, desk: Data<Desk>) {
 fn report(kind: JobKind, event: &Event) {
     if let Event::Error(error) = event {
         // A job that ends like this is done with: its row is as it was, and the scheduler finds it again.
-        tracing::error!(job.kind = %kind, %error, "a job panicked");
+        tracing::error!(job.kind = %kind, %error, "A job panicked");
     }
 }

@@ -57,7 +57,7 @@ impl Connections for SqliteStore {
         let Some(row) = row else { return Ok(None) };
         // To its caller, a token that cannot be opened is none: it asks for a refresh, and that settles what is wrong.
         let Ok(token) = sealed::open(&self.keyring, id, Field::AccessToken, row.access_token) else {
-            tracing::warn!(connection = %id, "no key of the keyring opens the stored access token");
+            tracing::warn!(connection = %id, "No key of the keyring opens the stored access token");
             return Ok(None);
         };
         let expires_at = Row::of("tokens", &id).maybe_time("expires_at", row.expires_at)?;

@@ -143,7 +143,7 @@ impl Desk {
         if let Some(connection) = self.connection.take()
             && let Err(error) = connection.close().await
         {
-            tracing::warn!(%error, "the database file was not closed well; the next start recovers it");
+            tracing::warn!(%error, "The database file was not closed well; the next start recovers it");
         }
     }
 
@@ -164,7 +164,7 @@ impl Desk {
             // A panic is answered to this group's callers by their dropped replies, and must not end all writing.
             let group = std::mem::take(&mut group);
             if AssertUnwindSafe(self.commit(group)).catch_unwind().await.is_err() {
-                tracing::error!("a write panicked; the writer goes on with a fresh connection");
+                tracing::error!("A write panicked; the writer goes on with a fresh connection");
                 self.connection = None;
             }
         }
