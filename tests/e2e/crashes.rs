@@ -82,6 +82,7 @@ fn forget(world: &mut World, forgetting: Forgetting) -> u32 {
 
 /// The blows did hit somebody in the middle of a call: who took over wrote down that a reply may have been lost.
 fn lost_replies_are_reported(world: &mut World) {
+    assert!(world.sim.stats().lost_replies > 0, "every answer has arrived");
     let ids: Vec<String> = world.rows().into_values().map(|row| row.id).collect();
     assert!(ids.iter().any(|id| world.ambiguous_attempts(id) > 0), "nobody reports a lost reply");
 }

@@ -7,7 +7,7 @@ use evergrant_sim::{Fault, FaultKind};
 use super::wait::eventually;
 use super::world::World;
 
-/// Long enough to be found in the middle of a call, short enough to be in time.
+/// Long enough to be killed in the middle of a call, short enough to be in time.
 const SLOW_MS: u64 = 800;
 
 /// One `kill -9`, and the start that follows.
@@ -34,16 +34,18 @@ impl World {
     /// Kills it while work is being done, and starts it again.
     pub(crate) fn strike(&mut self, blow: Blow) {
         match blow {
-            Blow::Serve => self.with_slow_calls(|world| {
-                eventually("a call under way", || world.calls_are_under_way().then_some(()));
-                world.restart(0);
-            }),
-            Blow::Worker => self.with_slow_calls(|world| {
-                let victim = eventually("a worker with a lease", || {
-                    world.index_of("SELECT lease_owner::text FROM schedules WHERE lease_owner IS NOT NULL")
-                });
-                world.restart(victim);
-            }),
+            Blow::Serve => {
+                self.in_the_middle_of_calls();
+                self.restart(0);
+                self.sim.clear_faults();
+            }
+            Blow::Worker => {
+                self.in_the_middle_of_calls();
+                let holders = "SELECT lease_owner::text FROM schedules WHERE lease_owner IS NOT NULL";
+                let victim = eventually("a worker with a lease", || self.index_of(holders));
+                self.restart(victim);
+                self.sim.clear_faults();
+            }
             Blow::Leader => {
                 let leader = self.leader().expect("somebody leads");
                 self.restart(leader);
@@ -73,15 +75,14 @@ impl World {
         self.processes.iter().position(|process| ids.contains(&process.id()))
     }
 
-    /// Whether the simulated Amazon has been called and has not answered yet, as the leases tell.
-    fn calls_are_under_way(&mut self) -> bool {
-        self.rows().values().any(|row| row.leased_until.is_some())
-    }
-
-    fn with_slow_calls(&mut self, act: impl FnOnce(&mut Self)) {
+    /// Slows every answer down, and returns when calls have taken effect whose answers are still on their way.
+    fn in_the_middle_of_calls(&self) {
         self.sim.set_faults([Fault::new(FaultKind::Latency { ms: SLOW_MS, jitter_ms: 0 })]);
-        act(self);
-        self.sim.clear_faults();
+        eventually("a call that took effect and is not answered", || {
+            let seen = self.sim.stats();
+            let answered = seen.token_outcomes.get("refreshed").copied().unwrap_or(0);
+            (seen.refreshes > answered + seen.lost_replies).then_some(())
+        });
     }
 }
 
