@@ -132,7 +132,8 @@ impl Refresh<'_> {
             && let Some(probe_at) = self.context.gate.held_until(&grant.provider)
         {
             // The whole app turned out to be down meanwhile: an outage costs no connection anything.
-            return self.put_off(until(now, probe_at), tally, now);
+            let last_error = tally.last_error();
+            return self.put_off(until(now, probe_at), tally, last_error, now);
         }
         let rules = self.context.settings.rules(self.provider.policy());
         let change = transition(grant.standing, finding, &rules, now, self.context.chance.roll());
@@ -171,17 +172,18 @@ impl Refresh<'_> {
         self.context.gate.hold(&self.grant.provider, state, &answer).await;
         let settings = &self.context.settings;
         let wait = if state == AppState::Fault { settings.fault_probe_every } else { settings.outage_probe_every };
-        self.put_off(wait, tally, self.context.clock.now())
+        // A fault of the app is told where it belongs: no connection's last error says that our own secret is wrong.
+        let last_error = tally.last_error().filter(|_| state != AppState::Fault);
+        self.put_off(wait, tally, last_error, self.context.clock.now())
     }
 
-    fn put_off(&self, wait: Duration, tally: Tally, now: Timestamp) -> Settlement {
+    fn put_off(&self, wait: Duration, tally: Tally, last_error: Option<String>, now: Timestamp) -> Settlement {
         if !self.is_probe {
             return findings::release(self.grant.lease, tally.attempts, now);
         }
         let rules = self.context.settings.rules(self.provider.policy());
         let finding = Finding::Throttled { retry_after: Some(wait) };
         let change = transition(self.grant.standing, finding, &rules, now, 0.0);
-        let last_error = tally.last_error();
         findings::settlement(self.grant.lease, change, None, tally.attempts, last_error, now)
     }
 }
