@@ -12,12 +12,7 @@ use crate::world::{SECOND, SETTINGS, World};
 async fn an_answer_is_held_until_the_store_is_back() {
     let world = World::strict();
     let id = world.connection("ada").await;
-    world.provider.close_gate();
-    let job = world.begin(world.due_job(id).await);
-    world.provider.until_waiting(1).await;
-    world.store.set_down(true);
-    world.provider.open_gate();
-    world.clock.until_asleep(1).await;
+    let job = world.answered_while_the_store_is_away(world.due_job(id).await).await;
     world.clock.advance(300 * SECOND).await;
     assert!(!job.is_finished(), "far past the lease it still holds the answer");
     world.store.set_down(false);
@@ -30,13 +25,8 @@ async fn an_answer_is_held_until_the_store_is_back() {
 async fn the_holder_of_an_answer_wins_against_a_taker_when_the_store_comes_back() {
     let world = World::strict();
     let id = world.connection("ada").await;
-    world.provider.close_gate();
     let due = world.due_job(id).await;
-    let job = world.begin(due.clone());
-    world.provider.until_waiting(1).await;
-    world.store.set_down(true);
-    world.provider.open_gate();
-    world.clock.until_asleep(1).await;
+    let job = world.answered_while_the_store_is_away(due.clone()).await;
     world.clock.advance(SETTINGS.lease * 2).await;
     world.store.set_down(false);
     // The taker is first to reach the store, and finds the lease lapsed.
@@ -52,12 +42,7 @@ async fn the_holder_of_an_answer_wins_against_a_taker_when_the_store_comes_back(
 async fn an_answer_that_cannot_be_stored_before_the_end_is_spooled_and_adopted_at_the_next_start() {
     let world = World::strict();
     let id = world.connection("ada").await;
-    world.provider.close_gate();
-    let job = world.begin(world.due_job(id).await);
-    world.provider.until_waiting(1).await;
-    world.store.set_down(true);
-    world.provider.open_gate();
-    world.clock.until_asleep(1).await;
+    let job = world.answered_while_the_store_is_away(world.due_job(id).await).await;
     world.stop.cancel();
     world.abort.cancel();
     assert_eq!(job.await.unwrap(), Fate::Done);

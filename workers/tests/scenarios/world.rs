@@ -140,6 +140,17 @@ impl World {
         tokio::spawn(async move { handler.handle(job).await })
     }
 
+    /// A job that holds its provider's answer, which the store is not there to take.
+    pub(crate) async fn answered_while_the_store_is_away(&self, job: Job) -> JoinHandle<Fate> {
+        self.provider.close_gate();
+        let job = self.begin(job);
+        self.provider.until_waiting(1).await;
+        self.store.set_down(true);
+        self.provider.open_gate();
+        self.clock.until_asleep(1).await;
+        job
+    }
+
     /// Does a job to its end, moving time along as it sleeps.
     pub(crate) async fn run(&self, job: Job) -> Fate {
         let job = self.begin(job);
