@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 
-use super::wait::eventually;
+use super::wait::{PATIENCE, within};
 use super::world::World;
 
 /// What a person who asks sees of a connection.
@@ -67,12 +67,13 @@ impl World {
         }
     }
 
-    /// Waits until so many connections were refreshed after this moment, and none is due.
+    /// Waits until so many connections were refreshed after this moment: a token that has just been issued lives out its time first.
     #[track_caller]
     pub(crate) fn until_refreshed_again(&mut self, connections: usize) -> Stats {
         let since = now();
         let wanted = connections as u64;
-        eventually(&format!("{connections} connections to be refreshed"), || {
+        let limit = self.token_lifetime + PATIENCE;
+        within(limit, &format!("{connections} connections to be refreshed"), || {
             self.stats(since).filter(|stats| stats.refreshed >= wanted)
         })
     }

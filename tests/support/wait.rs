@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 /// How often a wait looks again.
 const POLL: Duration = Duration::from_millis(100);
 /// Long enough for a lease to lapse, its grace to pass and a busy machine to come round to it.
-const PATIENCE: Duration = Duration::from_mins(1);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Waits until `look` finds something. Fails the test if that takes longer than `limit`.
 #[track_caller]

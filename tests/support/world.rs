@@ -75,6 +75,7 @@ pub(crate) struct Cluster {
 /// Processes, services and a simulated Amazon. End it with [`World::end`], which searches all that it left for secrets.
 pub(crate) struct World {
     pub(crate) shape: Shape,
+    pub(crate) token_lifetime: Duration,
     pub(crate) sim: Sim,
     pub(crate) processes: Vec<Process>,
     pub(crate) cluster: Option<Cluster>,
@@ -114,6 +115,7 @@ impl World {
         env.insert("AMAZON_TOKEN_URL".to_owned(), sim.token_url().to_string());
         let mut world = Self {
             shape: plan.shape,
+            token_lifetime: plan.token_lifetime,
             sim,
             processes: Vec::new(),
             cluster: None,
