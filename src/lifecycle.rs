@@ -49,7 +49,10 @@ impl Lifecycle {
             _ = interrupt.recv() => info!("Interrupted: finishing what is in hand (interrupt again to end at once)"),
             _ = terminate.recv() => info!("Told to terminate: finishing what is in hand"),
             () = stop.cancelled() => {}
-            ended = self.components.join_next() => crash = ended.map(crash_of),
+            // Told to stop by somebody else, a component may end before this loop hears of it: that is no crash.
+            ended = self.components.join_next() => {
+                crash = if stop.is_cancelled() { ended.and_then(error_of) } else { ended.map(crash_of) };
+            }
         }
         stop.cancel();
         let deadline = tokio::time::sleep(self.deadline);
@@ -154,6 +157,19 @@ mod tests {
         });
         stop.cancel();
         lifecycle.run().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn whoever_ends_because_of_a_stop_is_no_crash_whatever_is_heard_of_first() {
+        for _ in 0..50 {
+            let mut lifecycle = Lifecycle::new(LONG);
+            let stop = lifecycle.stop.clone();
+            lifecycle.start("quick", async { Ok(()) });
+            // The component ends first, and the stop is there when the loop looks for the first time: both are ready.
+            tokio::task::yield_now().await;
+            stop.cancel();
+            lifecycle.run().await.unwrap();
+        }
     }
 
     #[tokio::test]

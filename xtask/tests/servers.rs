@@ -71,7 +71,8 @@ fn postgres_survives_kills_and_leaves_nothing_behind() {
     assert_eq!(postgres.url(), url);
 
     drop(postgres);
-    assert_eq!(processes_of(&folder), Vec::<String>::new());
+    // Helpers of a killed server end when their pipes do: a moment later on a busy machine.
+    eventually("nothing is left", || processes_of(&folder).is_empty());
     assert!(!folder.exists());
 }
 
@@ -108,7 +109,8 @@ fn rabbit_survives_kills_and_leaves_nothing_behind() {
     assert!(rabbit.ctl(&["no_such_command"]).is_err());
 
     drop(rabbit);
-    assert_eq!(processes_of(&folder), Vec::<String>::new());
+    // Helpers of a killed server end when their pipes do: a moment later on a busy machine.
+    eventually("nothing is left", || processes_of(&folder).is_empty());
     assert!(!folder.exists());
 }
 
