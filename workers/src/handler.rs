@@ -12,7 +12,7 @@ use evergrant_contract::job::{Job, JobKind, Payload};
 use evergrant_contract::ports::{Chance, Clock, EventBus, Fate, JobHandler, Provider, Store, StoreError};
 use evergrant_contract::state::{Reason, State};
 use evergrant_contract::timing::after;
-use evergrant_contract::transition::{Change, Finding, Standing, transition};
+use evergrant_contract::transition::{Change, Finding, Standing, put_off, transition};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument, debug, error, info, info_span, warn};
@@ -140,7 +140,7 @@ impl Context {
             }
         };
         // A call may start only if it and its write fit into the lease, whatever the store took to grant it.
-        let room = provider.policy().call_timeout + self.settings.commit_budget + self.settings.admit_patience;
+        let room = self.settings.room_for_call(provider.policy());
         if self.clock.monotonic() + room > lease_ends {
             warn!(connection = %grant.lease.connection, "The lease took too long to get; the job is left for later");
             return self.give_back(grant.lease, None).await;
@@ -186,12 +186,7 @@ impl Context {
         error!(user = %grant.user, connection = %grant.lease.connection, provider = %grant.provider, error = why, "Failed to refresh token for user {}", grant.user);
         let now = self.clock.now();
         let mut settlement = findings::release(grant.lease, Vec::new(), now);
-        settlement.change = Some(Change {
-            standing: grant.standing,
-            reason: (grant.standing.state != State::Active).then_some(Reason::AttemptsExhausted),
-            refresh_at: Some(after(now, UNKNOWN_PROVIDER_PAUSE)),
-            gives_up: false,
-        });
+        settlement.change = Some(put_off(grant.standing, after(now, UNKNOWN_PROVIDER_PAUSE)));
         settlement.last_error = Some(why);
         self.write(settlement).await;
     }

@@ -108,7 +108,7 @@ impl Refresh<'_> {
 
     fn situation(&self, tally: &Tally, pause: Duration) -> Situation {
         let settings = &self.context.settings;
-        let room = self.provider.policy().call_timeout + settings.commit_budget + settings.admit_patience;
+        let room = settings.room_for_call(self.provider.policy());
         Situation {
             calls: tally.calls,
             lost_replies: tally.lost_replies,

@@ -66,6 +66,11 @@ impl WorkerSettings {
         Err(SettingsError { provider: policy.name.to_string(), lease_ms, needed_ms })
     }
 
+    /// What has to be left of a lease for one more call: its turn, itself, and the write.
+    pub(crate) fn room_for_call(&self, policy: &ProviderPolicy) -> Duration {
+        self.admit_patience + policy.call_timeout + self.commit_budget
+    }
+
     /// The rules of a transition for connections of this provider app.
     pub(crate) fn rules(&self, policy: &ProviderPolicy) -> Rules {
         Rules {

@@ -123,6 +123,11 @@ fn failed(from: Standing, rules: &Rules, now: Timestamp, chance: f64, reason: Re
 fn throttled(from: Standing, retry_after: Option<Duration>, rules: &Rules, now: Timestamp, chance: f64) -> Change {
     let named = retry_after.unwrap_or(rules.back_off.first);
     let spread = rules.back_off.first.mul_f64(chance.clamp(0.0, 1.0));
+    put_off(from, to_millis(after(now, named + spread)))
+}
+
+/// The same standing, looked at again at that time: what happened says nothing about the connection.
+pub const fn put_off(from: Standing, refresh_at: Timestamp) -> Change {
     Change {
         standing: from,
         reason: match from.state {
@@ -130,7 +135,7 @@ fn throttled(from: Standing, retry_after: Option<Duration>, rules: &Rules, now: 
             State::Suspect => Some(Reason::GrantSuspect),
             _ => None,
         },
-        refresh_at: Some(to_millis(after(now, named + spread))),
+        refresh_at: Some(refresh_at),
         gives_up: false,
     }
 }
@@ -234,6 +239,14 @@ mod tests {
         let change = transition(Standing::ACTIVE, finding, &rules(IN_JOB), now(), 0.0);
         assert_eq!(change.standing, Standing::ACTIVE);
         assert_eq!(change.refresh_at, Some(after(now(), Duration::from_mins(2))));
+    }
+
+    #[test]
+    fn whoever_is_put_off_keeps_standing_and_reason() {
+        let reason = |state| put_off(Standing { state, ..Standing::ACTIVE }, now()).reason;
+        assert_eq!(reason(State::Active), None);
+        assert_eq!(reason(State::Failing), Some(Reason::AttemptsExhausted));
+        assert_eq!(reason(State::Suspect), Some(Reason::GrantSuspect));
     }
 
     fn findings() -> impl Strategy<Value = Finding> {
