@@ -15,7 +15,8 @@ const EDGES: &[(&str, &[&str])] = &[
     ("provider", &["contract"]),
     ("scheduler", &["contract"]),
     ("workers", &["contract"]),
-    ("api", &["contract"]),
+    ("amc", &["contract"]),
+    ("api", &["contract", "amc"]),
     ("sim", &[]),
     ("testkit", &["contract"]),
 ];
@@ -26,7 +27,7 @@ const NAMED_ONLY_BY: &[(&str, &[&str])] = &[
     ("apalis", &["embedded"]),
     ("apalis-core", &["embedded"]),
     ("fernet", &["vault"]),
-    ("reqwest", &["provider"]),
+    ("reqwest", &["amc", "provider"]),
     ("sqlx", &["cluster", "embedded"]),
 ];
 

@@ -1,7 +1,22 @@
 #![doc = include_str!("../README.md")]
 
+mod auth;
+mod edges;
+mod openapi;
 mod probes;
+mod problem;
+mod routes;
 mod server;
+mod settings;
+mod state;
+mod waits;
 
+pub use auth::{Callers, SecretError, SessionSecret, hash_password};
+pub use openapi::document;
 pub use probes::{Check, Probes};
+pub use problem::{Problem, ProblemKind};
+pub use routes::routes;
 pub use server::{ServeError, Server};
+pub use settings::{ApiSettings, AuthSettings, ForceSettings};
+pub use state::{Api, ProviderApp};
+pub use waits::{Ask, LocalTokens, Waited, Waits};

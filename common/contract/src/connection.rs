@@ -103,6 +103,17 @@ pub enum Stored {
     Replaced(ConnectionId),
 }
 
+/// What became of a new consent for a connection that exists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reconnected {
+    /// It has the new tokens, and this version.
+    Done(Version),
+    /// It is connected to another account: nothing was written.
+    OtherAccount,
+    /// There is no such connection of this user and provider: nothing was written.
+    NotFound,
+}
+
 /// A connection that is due: what a scheduler needs to publish `RefreshDue`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Due {

@@ -80,6 +80,17 @@ uuid_id!(
     "a process id (UUID)"
 );
 
+uuid_id!(
+    /// One signed-in browser, through all its tokens.
+    SessionId,
+    "a session id (UUID)"
+);
+uuid_id!(
+    /// One key of a service.
+    ApiKeyId,
+    "an API key id (UUID)"
+);
+
 /// Counts the changes of a connection's tokens: +1 at each. Jobs, events, waits and writes carry it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]

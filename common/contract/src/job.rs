@@ -24,6 +24,8 @@ words!(
     ForceReason, "a reason to force a refresh" {
         /// An API answered 401 to the observed token.
         Unauthorized => "unauthorized",
+        /// The stored token is good, but not for as long as its taker needs it.
+        Expiring => "expiring",
         /// A person asked for it.
         Operator => "operator",
     }

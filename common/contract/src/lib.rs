@@ -2,10 +2,12 @@
 
 pub mod app;
 pub mod connection;
+pub mod consent;
 pub mod event;
 pub mod failed_job;
 pub mod ids;
 pub mod job;
+pub mod people;
 pub mod ports;
 pub mod secret;
 pub mod state;

@@ -17,13 +17,16 @@ use tokio_util::sync::CancellationToken;
 use crate::Timestamp;
 use crate::app::{App, Hold};
 use crate::connection::{
-    AccessToken, Connection, ConnectionFilter, Due, IfPresent, LeaseRequest, Leased, NewConnection, Settled,
-    Settlement, Stats, Stored,
+    AccessToken, Connection, ConnectionFilter, Due, IfPresent, LeaseRequest, Leased, NewConnection, Reconnected,
+    Settled, Settlement, Stats, Stored,
 };
+use crate::consent::{CodeCall, ConsentRequest, Identity, IdentityError};
 use crate::event::Event;
 use crate::failed_job::FailedJob;
-use crate::ids::{ConnectionId, ProcessId, ProviderName};
+use crate::ids::{ApiKeyId, ConnectionId, ProcessId, ProviderName, SessionId, UserId};
 use crate::job::{Job, JobKind};
+use crate::people::{ApiKey, Flow, Saved, Session, SessionEnd, User, UserKey};
+use crate::secret::Secret;
 use crate::verdict::{Answer, Attempt, ProviderPolicy, RefreshCall};
 
 // ---------------------------------------------------------------------------------------------------------------- time
@@ -114,6 +117,9 @@ pub trait Leases: Send + Sync {
 pub trait Connections: Send + Sync {
     /// Makes connections, in one commit; the answers are in the order of the questions.
     async fn put(&self, connections: Vec<NewConnection>, if_present: IfPresent) -> Result<Vec<Stored>, StoreError>;
+    /// Puts a new consent's tokens into a connection of the same user and provider, version + 1, whatever its state. Its
+    /// account must be the same, or unknown until now; an account that another connection of the user has is another's.
+    async fn reconnect(&self, id: ConnectionId, consent: NewConnection) -> Result<Reconnected, StoreError>;
     /// One connection.
     async fn find(&self, id: ConnectionId) -> Result<Option<Connection>, StoreError>;
     /// A page of connections in the order of their ids, from behind `after`.
@@ -204,10 +210,69 @@ pub trait Spool: Send + Sync {
     async fn forget(&self, name: &str) -> Result<(), StoreError>;
 }
 
-/// Everything that a store does. An adapter implements the parts and gets this for nothing.
-pub trait Store: Schedule + Leases + Connections + Apps + FailedJobs + Offices {}
+/// The people who may sign in.
+#[async_trait]
+pub trait Users: Send + Sync {
+    /// One user.
+    async fn user(&self, key: UserKey<'_>) -> Result<Option<User>, StoreError>;
+    /// Makes a user, or replaces everything but the password of the one with this id. `created_at` stays what it was.
+    async fn save_user(&self, user: &User) -> Result<Saved, StoreError>;
+    /// A page of users in the order of their ids, from behind `after`.
+    async fn users(&self, after: Option<&UserId>, limit: u32) -> Result<Vec<User>, StoreError>;
+    /// The argon2 hash of a user's password, if they have one.
+    async fn password(&self, id: &UserId) -> Result<Option<Secret>, StoreError>;
+    /// Sets or removes that hash. `false`: there is no such user.
+    async fn set_password(&self, id: &UserId, hash: Option<&Secret>) -> Result<bool, StoreError>;
+}
 
-impl<T: Schedule + Leases + Connections + Apps + FailedJobs + Offices> Store for T {}
+/// Signed-in browsers, and consents under way.
+#[async_trait]
+pub trait Sessions: Send + Sync {
+    /// Keeps a new session.
+    async fn open_session(&self, session: &Session) -> Result<(), StoreError>;
+    /// One session, ended or not.
+    async fn session(&self, id: SessionId) -> Result<Option<Session>, StoreError>;
+    /// Moves a session on from this generation to the next, issued at `now` and idle until then. `false`: it is not at that
+    /// generation any more, or has ended; look again.
+    async fn advance_session(
+        &self,
+        id: SessionId,
+        from_generation: i64,
+        now: Timestamp,
+        idle_until: Timestamp,
+    ) -> Result<bool, StoreError>;
+    /// Ends one session. `false`: there is none, or it had ended.
+    async fn end_session(&self, id: SessionId, reason: SessionEnd, now: Timestamp) -> Result<bool, StoreError>;
+    /// Ends every session of a user that has not ended. How many.
+    async fn end_sessions(&self, user: &UserId, reason: SessionEnd, now: Timestamp) -> Result<u64, StoreError>;
+    /// Keeps a consent under way, and forgets those that expired before `now`.
+    async fn keep_flow(&self, flow: &Flow, now: Timestamp) -> Result<(), StoreError>;
+    /// Takes a consent under way out of the store: at most one caller gets it, and only before it expires.
+    async fn take_flow(&self, state: &[u8; 32], now: Timestamp) -> Result<Option<Flow>, StoreError>;
+}
+
+/// The keys of services.
+#[async_trait]
+pub trait ApiKeys: Send + Sync {
+    /// Keeps a new key. `false`: one that is not revoked has this name.
+    async fn keep_api_key(&self, key: &ApiKey) -> Result<bool, StoreError>;
+    /// One key, revoked or not.
+    async fn api_key(&self, id: ApiKeyId) -> Result<Option<ApiKey>, StoreError>;
+    /// Every key, newest first.
+    async fn api_keys(&self) -> Result<Vec<ApiKey>, StoreError>;
+    /// Revokes a key. `false`: there is none, or it was revoked.
+    async fn revoke_api_key(&self, id: ApiKeyId, now: Timestamp) -> Result<bool, StoreError>;
+    /// Notes that a key was used. Callers do so at most once a minute.
+    async fn api_key_used(&self, id: ApiKeyId, now: Timestamp) -> Result<(), StoreError>;
+}
+
+/// Everything that a store does. An adapter implements the parts and gets this for nothing.
+pub trait Store: Schedule + Leases + Connections + Apps + FailedJobs + Offices + Users + Sessions + ApiKeys {}
+
+impl<T> Store for T where
+    T: Schedule + Leases + Connections + Apps + FailedJobs + Offices + Users + Sessions + ApiKeys
+{
+}
 
 // --------------------------------------------------------------------------------------------------------------- queue
 
@@ -292,4 +357,19 @@ pub trait Provider: Send + Sync {
     async fn admit(&self, patience: Duration) -> Result<(), Duration>;
     /// Makes one call and says what its answer means. Never fails: no answer is a verdict too.
     async fn refresh(&self, call: RefreshCall<'_>) -> Answer;
+}
+
+/// How grants of one provider app begin.
+#[async_trait]
+pub trait Consents: Send + Sync {
+    /// The page where a person consents.
+    fn consent_url(&self, request: &ConsentRequest<'_>) -> String;
+    /// The scopes that a consent asks for.
+    fn scopes(&self) -> &[String];
+    /// When a consent given at `at` ends, if it does.
+    fn consent_ends(&self, at: Timestamp) -> Option<Timestamp>;
+    /// Exchanges a code for tokens. Never fails: no answer is a verdict too. `GrantInvalid` is about the code.
+    async fn exchange(&self, call: CodeCall<'_>) -> Answer;
+    /// Asks the provider whose token this is.
+    async fn identify(&self, access_token: &Secret) -> Result<Identity, IdentityError>;
 }

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use evergrant_contract::Timestamp;
 use evergrant_contract::connection::{
-    AccessToken, Connection, ConnectionFilter, IfPresent, NewConnection, Stats, Stored,
+    AccessToken, Connection, ConnectionFilter, IfPresent, NewConnection, Reconnected, Stats, Stored,
 };
 use evergrant_contract::failed_job::FailedJobState;
 use evergrant_contract::ids::ConnectionId;
@@ -22,6 +22,22 @@ impl Connections for MemoryStore {
         let mut tables = self.tables()?;
         let now = to_millis(self.clock.now());
         Ok(connections.into_iter().map(|new| put(&mut tables, new, if_present, now)).collect())
+    }
+
+    async fn reconnect(&self, id: ConnectionId, consent: NewConnection) -> Result<Reconnected, StoreError> {
+        let mut tables = self.tables()?;
+        let is_theirs = |row: &Row| row.user == consent.user && row.provider == consent.provider;
+        let taken = tables.connections.values().any(|row| row.id != id && is_theirs(row) && row.account == consent.account);
+        let Some(row) = tables.connections.get_mut(&id).filter(|row| is_theirs(row)) else {
+            return Ok(Reconnected::NotFound);
+        };
+        if row.account != consent.account && (taken || !row.account.is_empty()) {
+            return Ok(Reconnected::OtherAccount);
+        }
+        row.version = row.version.next();
+        row.account.clone_from(&consent.account);
+        row.consent(consent);
+        Ok(Reconnected::Done(row.version))
     }
 
     async fn find(&self, id: ConnectionId) -> Result<Option<Connection>, StoreError> {

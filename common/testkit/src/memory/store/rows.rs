@@ -6,7 +6,10 @@ use evergrant_contract::Timestamp;
 use evergrant_contract::app::App;
 use evergrant_contract::connection::{AccessToken, Connection, NewConnection, Settled, Settlement};
 use evergrant_contract::failed_job::FailedJob;
-use evergrant_contract::ids::{ConnectionId, JobId, ProcessId, ProviderName, UserId, Version};
+use evergrant_contract::ids::{
+    ApiKeyId, ConnectionId, JobId, ProcessId, ProviderName, SessionId, UserId, Version,
+};
+use evergrant_contract::people::{ApiKey, Flow, Session, User};
 use evergrant_contract::ports::Peer;
 use evergrant_contract::secret::Secret;
 use evergrant_contract::state::{Reason, State};
@@ -22,6 +25,11 @@ pub(super) struct Tables {
     pub(super) failed_jobs: BTreeMap<JobId, FailedJob>,
     pub(super) offices: BTreeMap<&'static str, Holder>,
     pub(super) peers: BTreeMap<ProcessId, Peer>,
+    pub(super) users: BTreeMap<UserId, User>,
+    pub(super) passwords: BTreeMap<UserId, Secret>,
+    pub(super) sessions: BTreeMap<SessionId, Session>,
+    pub(super) flows: BTreeMap<[u8; 32], Flow>,
+    pub(super) api_keys: BTreeMap<ApiKeyId, ApiKey>,
     pub(super) settlements: Vec<(Settlement, Settled)>,
     pub(super) down: bool,
     pub(super) failing_calls: u32,

@@ -1,0 +1,55 @@
+//! What every route can reach.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use evergrant_amc::{Client, Target};
+use evergrant_contract::ids::{ProcessId, ProviderName};
+use evergrant_contract::ports::{Chance, Clock, Consents, EventBus, Provider, Store};
+use tokio_util::sync::CancellationToken;
+
+use crate::auth::Callers;
+use crate::probes::Probes;
+use crate::settings::ApiSettings;
+use crate::waits::{LocalTokens, Waits};
+
+/// A provider app as the API uses it.
+#[derive(Clone)]
+pub struct ProviderApp {
+    /// How its grants begin.
+    pub consents: Arc<dyn Consents>,
+    /// How it treats tokens.
+    pub provider: Arc<dyn Provider>,
+    /// Where its tokens are good, if its descriptor says so.
+    pub target: Option<Target>,
+}
+
+/// What an API is made of; the state of every route.
+pub struct Api {
+    /// Which process this is.
+    pub process: ProcessId,
+    /// What it is told.
+    pub settings: ApiSettings,
+    /// The rows.
+    pub store: Arc<dyn Store>,
+    /// The events.
+    pub events: Arc<dyn EventBus>,
+    /// The provider apps that are configured.
+    pub providers: BTreeMap<ProviderName, ProviderApp>,
+    /// Who calls.
+    pub callers: Callers,
+    /// Forced refreshes that somebody waits for.
+    pub waits: Arc<Waits>,
+    /// Access tokens, refreshed if they must be.
+    pub tokens: Arc<LocalTokens>,
+    /// Calls of the provider's API.
+    pub amc: Client,
+    /// Liveness, readiness, metrics.
+    pub probes: Arc<Probes>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// The chance that spreads refreshes.
+    pub chance: Arc<dyn Chance>,
+    /// Ends streams.
+    pub stop: CancellationToken,
+}
