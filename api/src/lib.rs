@@ -2,6 +2,7 @@
 
 mod auth;
 mod edges;
+mod hub;
 mod openapi;
 mod probes;
 mod problem;
@@ -12,6 +13,7 @@ mod state;
 mod waits;
 
 pub use auth::{Callers, SecretError, SessionSecret, hash_password};
+pub use hub::Hub;
 pub use openapi::document;
 pub use probes::{Check, Probes};
 pub use problem::{Problem, ProblemKind};

@@ -9,6 +9,7 @@ use evergrant_contract::ports::{Chance, Clock, Consents, EventBus, Provider, Sto
 use tokio_util::sync::CancellationToken;
 
 use crate::auth::Callers;
+use crate::hub::Hub;
 use crate::probes::Probes;
 use crate::settings::ApiSettings;
 use crate::waits::{LocalTokens, Waits};
@@ -34,6 +35,8 @@ pub struct Api {
     pub store: Arc<dyn Store>,
     /// The events.
     pub events: Arc<dyn EventBus>,
+    /// The events, heard once for every stream that somebody holds open.
+    pub hub: Arc<Hub>,
     /// The provider apps that are configured.
     pub providers: BTreeMap<ProviderName, ProviderApp>,
     /// Who calls.
