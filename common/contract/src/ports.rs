@@ -163,7 +163,8 @@ pub trait FailedJobs: Send + Sync {
     async fn record(&self, job: FailedJob) -> Result<(), StoreError>;
     /// Open failed jobs, newest first.
     async fn open_jobs(&self, limit: u32) -> Result<Vec<FailedJob>, StoreError>;
-    /// Removes dealt-with jobs and kept attempts older than this. How many rows.
+    /// Removes what nobody needs any more and is older than this: dealt-with jobs, kept attempts, sessions that were over
+    /// and consents under way that had expired by then. How many rows.
     async fn forget_before(&self, before: Timestamp) -> Result<u64, StoreError>;
 }
 

@@ -24,7 +24,10 @@ macro_rules! files {
 #[test]
 fn every_case_is_in_the_list_of_its_suite() {
     let suites: [(&str, &[&str]); 3] = [
-        files!("store": "schedule", "leases", "takeovers", "settlements", "connections", "apps", "failed_jobs", "offices", "walk"),
+        files!(
+            "store": "schedule", "leases", "takeovers", "settlements", "connections", "reconnects", "apps", "failed_jobs",
+            "offices", "users", "sessions", "flows", "api_keys", "walk"
+        ),
         files!("queue": "delivery", "ending"),
         files!("events": "hearing"),
     ];

@@ -19,7 +19,7 @@ type Ears = BoxStream<'static, Heard>;
 
 fn event_about(connection: ConnectionId) -> Event {
     let (version, outcome) = (Version::new(2), Outcome::Refreshed);
-    Event::Connection { connection, version, outcome, reason: None, retry_at: None }
+    Event::Connection { connection, version, outcome, reason: None, retry_at: None, traceparent: None }
 }
 
 fn some_events(number: usize) -> (BTreeSet<ConnectionId>, Vec<Event>) {
@@ -60,6 +60,7 @@ pub async fn an_event_is_heard_as_it_was_published(bus: Arc<dyn EventBus>) {
         outcome: Outcome::Unavailable,
         reason: Some(Reason::AttemptsExhausted),
         retry_at: Timestamp::from_timestamp_millis(1_800_000_000_123),
+        traceparent: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned()),
     };
     let provider = "amazon-eu".parse().expect("a well-formed provider name");
     let app = Event::App { provider, state: AppState::Fault };

@@ -3,16 +3,22 @@
 //! No case assumes whose time the store keeps its leases and offices in: where one must lapse it is short and the look is
 //! repeated, while the manual clock moves along; where it must not, it is an hour long.
 
+pub mod api_keys;
 pub mod apps;
 pub mod connections;
 pub mod failed_jobs;
+pub mod flows;
 pub mod leases;
 mod model;
 pub mod offices;
+mod people;
+pub mod reconnects;
 pub mod schedule;
+pub mod sessions;
 pub mod settlements;
 mod steps;
 pub mod takeovers;
+pub mod users;
 pub mod walk;
 
 use std::sync::Arc;
@@ -94,6 +100,15 @@ macro_rules! store_conformance {
                 attempts_come_newest_first,
                 stats_name_every_state,
                 keys_in_use_are_those_of_stored_tokens;
+            reconnects:
+                a_reconnect_starts_over_on_the_same_row,
+                a_reconnect_during_a_refresh_wins,
+                a_reconnect_names_an_unknown_account,
+                a_reconnect_with_another_account_writes_nothing,
+                a_reconnect_is_for_ones_own_connection,
+                a_reconnect_without_a_refresh_token_needs_reauth,
+                concurrent_reconnects_are_whole,
+                one_of_a_put_and_a_reconnect_gets_an_account;
             apps:
                 one_caller_announces_a_hold,
                 an_outage_becomes_a_fault_and_never_the_reverse,
@@ -111,6 +126,37 @@ macro_rules! store_conformance {
                 only_the_holder_resigns,
                 offices_are_held_apart,
                 peers_are_those_seen_lately;
+            users:
+                a_user_is_found_as_it_was_saved,
+                addresses_are_found_whatever_the_case_of_their_letters,
+                an_empty_address_or_account_is_nobodys,
+                saving_again_keeps_the_first_day_and_the_password,
+                an_address_or_account_of_another_is_taken,
+                one_of_fifty_callers_gets_an_address,
+                users_are_listed_by_the_bytes_of_their_ids,
+                a_password_is_kept_until_it_is_removed;
+            sessions:
+                a_session_is_found_as_it_was_opened,
+                a_session_is_of_a_user_who_exists,
+                advancing_counts_the_tokens_one_by_one,
+                one_of_fifty_callers_advances_a_session,
+                a_session_ends_once_and_for_good,
+                signing_out_everywhere_ends_the_sessions_of_one_user,
+                an_end_wins_over_tokens_that_are_being_issued,
+                forgetting_spares_sessions_that_are_not_long_over;
+            flows:
+                a_flow_is_taken_once_as_it_was_kept,
+                one_of_fifty_callers_takes_a_flow,
+                a_flow_that_has_expired_is_not_taken,
+                keeping_a_flow_forgets_expired_ones,
+                forgetting_spares_flows_that_can_be_answered;
+            api_keys:
+                a_key_is_found_as_it_was_kept,
+                a_name_belongs_to_one_key_that_is_not_revoked,
+                one_of_fifty_callers_gets_a_name,
+                keys_are_listed_newest_first,
+                a_key_is_revoked_once,
+                the_latest_use_of_a_key_is_noted;
             walk:
                 a_random_walk_agrees_with_the_model;
         }

@@ -27,7 +27,8 @@ impl Connections for MemoryStore {
     async fn reconnect(&self, id: ConnectionId, consent: NewConnection) -> Result<Reconnected, StoreError> {
         let mut tables = self.tables()?;
         let is_theirs = |row: &Row| row.user == consent.user && row.provider == consent.provider;
-        let taken = tables.connections.values().any(|row| row.id != id && is_theirs(row) && row.account == consent.account);
+        let taken =
+            tables.connections.values().any(|row| row.id != id && is_theirs(row) && row.account == consent.account);
         let Some(row) = tables.connections.get_mut(&id).filter(|row| is_theirs(row)) else {
             return Ok(Reconnected::NotFound);
         };

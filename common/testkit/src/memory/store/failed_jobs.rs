@@ -28,13 +28,19 @@ impl FailedJobs for MemoryStore {
     async fn forget_before(&self, before: Timestamp) -> Result<u64, StoreError> {
         let mut tables = self.tables()?;
         let kept = |tables: &super::Tables| {
-            tables.failed_jobs.len() + tables.connections.values().map(|row| row.attempts.len()).sum::<usize>()
+            let attempts: usize = tables.connections.values().map(|row| row.attempts.len()).sum();
+            tables.failed_jobs.len() + attempts + tables.sessions.len() + tables.flows.len()
         };
         let rows_before = kept(&tables);
         tables.failed_jobs.retain(|_, job| job.state == FailedJobState::Open || job.failed_at >= before);
         for row in tables.connections.values_mut() {
             row.attempts.retain(|attempt| attempt.at >= before);
         }
+        tables.sessions.retain(|_, session| {
+            let end = session.ended_at.into_iter().chain([session.idle_until, session.ends_at]).min();
+            end.is_none_or(|end| end >= before)
+        });
+        tables.flows.retain(|_, flow| flow.expires_at >= before);
         Ok(u64::try_from(rows_before - kept(&tables)).unwrap_or(u64::MAX))
     }
 }

@@ -1,5 +1,7 @@
 //! Who uses the API.
 
+use std::cmp::Reverse;
+
 use async_trait::async_trait;
 use evergrant_contract::Timestamp;
 use evergrant_contract::ids::{ApiKeyId, SessionId, UserId};
@@ -61,7 +63,11 @@ impl Users for MemoryStore {
 #[async_trait]
 impl Sessions for MemoryStore {
     async fn open_session(&self, session: &Session) -> Result<(), StoreError> {
-        self.tables()?.sessions.insert(session.id, session.clone());
+        let mut tables = self.tables()?;
+        if !tables.users.contains_key(&session.user) {
+            return Err(StoreError::Refused("the session is of a user who does not exist".into()));
+        }
+        tables.sessions.insert(session.id, session.clone());
         Ok(())
     }
 
@@ -125,7 +131,9 @@ impl ApiKeys for MemoryStore {
     }
 
     async fn api_keys(&self) -> Result<Vec<ApiKey>, StoreError> {
-        Ok(self.tables()?.api_keys.values().rev().cloned().collect())
+        let mut keys: Vec<ApiKey> = self.tables()?.api_keys.values().cloned().collect();
+        keys.sort_by_key(|key| Reverse((key.created_at, key.id)));
+        Ok(keys)
     }
 
     async fn revoke_api_key(&self, id: ApiKeyId, now: Timestamp) -> Result<bool, StoreError> {
@@ -136,7 +144,7 @@ impl ApiKeys for MemoryStore {
 
     async fn api_key_used(&self, id: ApiKeyId, now: Timestamp) -> Result<(), StoreError> {
         if let Some(key) = self.tables()?.api_keys.get_mut(&id) {
-            key.used_at = Some(now);
+            key.used_at = key.used_at.max(Some(now));
         }
         Ok(())
     }
