@@ -130,7 +130,7 @@ impl View {
                 self.app = state;
                 self.note(now, "app", &format!("{provider} is {state}"));
             }
-            Event::Connection { connection, version, outcome, reason, retry_at } => {
+            Event::Connection { connection, version, outcome, reason, retry_at, .. } => {
                 let Some(row) = store.find(connection).await? else { return Ok(()) };
                 let user = row.user.to_string();
                 let why =

@@ -88,8 +88,8 @@ pub(crate) fn failed_job(
     }
 }
 
-/// What a written settlement means for those who wait.
-pub(crate) fn event(settlement: &Settlement, version: Version) -> Event {
+/// What a job's written settlement means for those who wait.
+pub(crate) fn event(job: &Job, settlement: &Settlement, version: Version) -> Event {
     let change = settlement.change;
     let state = change.map(|change| change.standing.state);
     let outcome = match state {
@@ -104,5 +104,6 @@ pub(crate) fn event(settlement: &Settlement, version: Version) -> Event {
         outcome,
         reason: change.and_then(|change| change.reason),
         retry_at: if outcome == Outcome::Unavailable { change.and_then(|change| change.refresh_at) } else { None },
+        traceparent: job.traceparent.clone(),
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use evergrant_contract::connection::{Grant, Lease, LeaseRequest, Leased, Settled, Settlement};
 use evergrant_contract::event::{Event, Outcome};
-use evergrant_contract::ids::{ConnectionId, ProcessId, ProviderName, UserId, Version};
+use evergrant_contract::ids::{ProcessId, ProviderName, UserId, Version};
 use evergrant_contract::job::{Job, JobKind, Payload};
 use evergrant_contract::ports::{Chance, Clock, EventBus, Fate, JobHandler, Provider, Store, StoreError};
 use evergrant_contract::state::{Reason, State};
@@ -59,7 +59,7 @@ impl JobHandler for RefreshHandler {
     /// Does the job as a task of its own: whoever waits for the delivery may go away, the refresh does not.
     async fn handle(&self, job: Job) -> Fate {
         let context = Arc::clone(&self.0);
-        let span = info_span!("job.run", job.id = %job.id, job.kind = %job.payload.kind());
+        let span = info_span!("job.run", job.id = %job.id, job.kind = %job.payload.kind(), trace_id = trace_id(&job));
         let task = self.0.tasks.spawn(async move { context.run(job).await }.instrument(span));
         // A panic has been reported by its own hook; the lease lapses and the row is found again.
         task.await.unwrap_or(Fate::Done)
@@ -86,12 +86,10 @@ impl Context {
         match leased {
             Leased::Held(grant) => self.refresh(&job, &grant, lease_ends).await,
             Leased::Unspendable { lease, user, provider, standing, reason } => {
-                self.give_up(lease, &user, &provider, standing, reason).await;
+                self.give_up(&job, lease, &user, &provider, standing, reason).await;
             }
             Leased::MovedOn { .. } | Leased::NotRefreshable { .. } => match job.payload.kind() {
-                JobKind::ForceRefresh => {
-                    self.tell_how_it_stands(job.payload.connection(), job.payload.version()).await;
-                }
+                JobKind::ForceRefresh => self.tell_how_it_stands(&job).await,
                 JobKind::RefreshDue => debug!("The row has moved on since the job was made"),
             },
             Leased::Busy => {
@@ -128,26 +126,26 @@ impl Context {
 
     async fn refresh(&self, job: &Job, grant: &Grant, lease_ends: Duration) {
         let Some(provider) = self.providers.get(&grant.provider) else {
-            return self.put_off_unknown_provider(grant).await;
+            return self.put_off_unknown_provider(job, grant).await;
         };
         let is_probe = match self.gate.pass(&grant.provider).await {
             Ok(Passage::Open) => false,
             Ok(Passage::Probe) => true,
-            Ok(Passage::Held(until)) => return self.give_back(grant.lease, Some(until)).await,
+            Ok(Passage::Held(until)) => return self.give_back(job, grant.lease, Some(until)).await,
             Err(error) => {
                 warn!(connection = %grant.lease.connection, %error, "The state of the provider app cannot be read; the job is left for later");
-                return self.give_back(grant.lease, None).await;
+                return self.give_back(job, grant.lease, None).await;
             }
         };
         // A call may start only if it and its write fit into the lease, whatever the store took to grant it.
         let room = self.settings.room_for_call(provider.policy());
         if self.clock.monotonic() + room > lease_ends {
             warn!(connection = %grant.lease.connection, "The lease took too long to get; the job is left for later");
-            return self.give_back(grant.lease, None).await;
+            return self.give_back(job, grant.lease, None).await;
         }
         self.say_that_it_refreshes(job, grant);
         let refresh = Refresh { context: self, provider: provider.as_ref(), grant, job, lease_ends, is_probe };
-        self.write(refresh.run().await).await;
+        self.write(job, refresh.run().await).await;
     }
 
     fn say_that_it_refreshes(&self, job: &Job, grant: &Grant) {
@@ -164,7 +162,15 @@ impl Context {
         );
     }
 
-    async fn give_up(&self, lease: Lease, user: &UserId, provider: &ProviderName, standing: Standing, reason: Reason) {
+    async fn give_up(
+        &self,
+        job: &Job,
+        lease: Lease,
+        user: &UserId,
+        provider: &ProviderName,
+        standing: Standing,
+        reason: Reason,
+    ) {
         let (finding, why) = match reason {
             Reason::Undecryptable => (
                 Finding::Undecryptable,
@@ -174,34 +180,35 @@ impl Context {
         };
         error!(%user, connection = %lease.connection, %provider, %reason, error = why, "Failed to refresh token for user {user}");
         let Some(policy) = self.providers.get(provider).map(|provider| provider.policy()) else {
-            return self.give_back(lease, None).await;
+            return self.give_back(job, lease, None).await;
         };
         let now = self.clock.now();
         let change = transition(standing, finding, &self.settings.rules(policy), now, 0.0);
-        self.write(findings::settlement(lease, change, None, Vec::new(), Some(why.to_owned()), now)).await;
+        self.write(job, findings::settlement(lease, change, None, Vec::new(), Some(why.to_owned()), now)).await;
     }
 
-    async fn put_off_unknown_provider(&self, grant: &Grant) {
+    async fn put_off_unknown_provider(&self, job: &Job, grant: &Grant) {
         let why = format!("provider app {} is not configured in this process", grant.provider);
         error!(user = %grant.user, connection = %grant.lease.connection, provider = %grant.provider, error = why, "Failed to refresh token for user {}", grant.user);
         let now = self.clock.now();
         let mut settlement = findings::release(grant.lease, Vec::new(), now);
         settlement.change = Some(put_off(grant.standing, after(now, UNKNOWN_PROVIDER_PAUSE)));
         settlement.last_error = Some(why);
-        self.write(settlement).await;
+        self.write(job, settlement).await;
     }
 
-    async fn give_back(&self, lease: Lease, retry_at: Option<evergrant_contract::Timestamp>) {
-        self.write(findings::release(lease, Vec::new(), self.clock.now())).await;
+    async fn give_back(&self, job: &Job, lease: Lease, retry_at: Option<evergrant_contract::Timestamp>) {
+        self.write(job, findings::release(lease, Vec::new(), self.clock.now())).await;
         let Lease { connection, version, .. } = lease;
-        let event = Event::Connection { connection, version, outcome: Outcome::Unavailable, reason: None, retry_at };
+        let (outcome, traceparent) = (Outcome::Unavailable, job.traceparent.clone());
+        let event = Event::Connection { connection, version, outcome, reason: None, retry_at, traceparent };
         self.events.publish(vec![event]).await;
     }
 
-    async fn write(&self, settlement: Settlement) {
+    async fn write(&self, job: &Job, settlement: Settlement) {
         let lease = settlement.lease;
         let told = settlement.change.is_some();
-        let event_for = |version: Version| findings::event(&settlement, version);
+        let event_for = |version: Version| findings::event(job, &settlement, version);
         match self.writer.write(settlement.clone()).await {
             Written::Stored(Settled::Written(version)) => {
                 count(&settlement);
@@ -214,13 +221,14 @@ impl Context {
                 metrics::counter!("evergrant_races_lost_total").increment(1);
                 info!(connection = %lease.connection, version = %lease.version, "The row has moved on: this result judges nobody");
                 // It may be our own write whose confirmation was lost: whoever waits is told what the row says.
-                self.tell_how_it_stands(lease.connection, lease.version).await;
+                self.tell_how_it_stands(job).await;
             }
         }
     }
 
     /// Tells whoever waits what the row says, since this job had nothing to write.
-    async fn tell_how_it_stands(&self, connection: ConnectionId, seen: Version) {
+    async fn tell_how_it_stands(&self, job: &Job) {
+        let (connection, seen) = (job.payload.connection(), job.payload.version());
         let Ok(Some(row)) = self.store.find(connection).await else { return };
         let outcome = match row.state {
             State::Disconnected => Outcome::Disconnected,
@@ -229,9 +237,16 @@ impl Context {
             _ => Outcome::Unavailable,
         };
         let retry_at = row.refresh_at.filter(|_| outcome == Outcome::Unavailable);
-        let event = Event::Connection { connection, version: row.version, outcome, reason: row.reason, retry_at };
+        let (version, reason, traceparent) = (row.version, row.reason, job.traceparent.clone());
+        let event = Event::Connection { connection, version, outcome, reason, retry_at, traceparent };
         self.events.publish(vec![event]).await;
     }
+}
+
+/// The trace that the job belongs to, for its span: every line of the refresh shows it. What is no trace id is not shown.
+fn trace_id(job: &Job) -> Option<&str> {
+    let id = job.traceparent.as_deref()?.split('-').nth(1)?;
+    (id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit())).then_some(id)
 }
 
 /// Counts what somebody may have to look at, once the store has it.

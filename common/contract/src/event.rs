@@ -39,6 +39,9 @@ pub enum Event {
         /// When the next attempt is due, if there will be one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         retry_at: Option<Timestamp>,
+        /// W3C trace context of the job, so that whoever waits can tell which refresh answered.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        traceparent: Option<String>,
     },
     /// A provider app was held or opened again.
     App {
@@ -82,8 +85,16 @@ mod tests {
             outcome: Outcome::Unavailable,
             reason: Some(Reason::AttemptsExhausted),
             retry_at: Timestamp::from_timestamp_millis(1_800_000_000_000),
+            traceparent: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned()),
         };
         assert_eq!(Event::decode(&event.encode()), Some(event));
         assert_eq!(Event::decode(b"\xff{"), None);
+    }
+
+    #[test]
+    fn an_event_of_the_release_before_has_no_trace_and_reads_all_the_same() {
+        let body = br#"{"type":"connection","connection":"0197b0a0-0000-7000-8000-000000000002","version":3,"outcome":"refreshed"}"#;
+        let Some(Event::Connection { version, traceparent, .. }) = Event::decode(body) else { panic!("it reads") };
+        assert_eq!((version, traceparent), (Version::new(3), None));
     }
 }

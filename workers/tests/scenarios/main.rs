@@ -8,4 +8,5 @@ mod failure;
 mod force;
 mod store;
 mod success;
+mod trace;
 mod world;

@@ -14,7 +14,14 @@ use crate::support::{Place, soon, until};
 
 pub(crate) fn refreshed() -> Event {
     let (connection, version) = (ConnectionId::generate(), Version::FIRST);
-    Event::Connection { connection, version, outcome: Outcome::Refreshed, reason: None, retry_at: None }
+    Event::Connection {
+        connection,
+        version,
+        outcome: Outcome::Refreshed,
+        reason: None,
+        retry_at: None,
+        traceparent: None,
+    }
 }
 
 pub(crate) async fn next(heard: &mut BoxStream<'static, Heard>) -> Heard {
