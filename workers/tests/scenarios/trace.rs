@@ -74,6 +74,7 @@ impl Write for Lines {
 }
 
 impl Lines {
+    /// The lines of one job; the jobs of other tests are about.
     fn of(&self, job: &Job) -> Vec<String> {
         let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
         text.lines().filter(|line| line.contains(&job.id.to_string())).map(ToOwned::to_owned).collect()
@@ -84,8 +85,8 @@ impl Lines {
 async fn the_log_lines_of_a_refresh_show_the_trace_and_never_what_is_none() {
     let lines = Lines::default();
     let writer = lines.clone();
-    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
-    let _guard = tracing::subscriber::set_default(subscriber);
+    // For the whole test binary: a subscriber of one thread would miss lines that another test's thread came by first.
+    tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).init();
     let world = World::new();
     let id = world.connection("ada").await;
     let job = traced(world.force_job(id).await);
