@@ -8,8 +8,10 @@ use evergrant_contract::verdict::{Confirmation, ProviderPolicy, Rotation};
 use serde::{Deserialize, Deserializer};
 use url::Url;
 
+use crate::authorize::AuthorizeForm;
 use crate::consent::ConsentLifetime;
 use crate::endpoint;
+use crate::identity::IdentityForm;
 use crate::lifetime::ExpiryUnit;
 use crate::registry::DescriptorError;
 use crate::table::VerdictTable;
@@ -41,10 +43,14 @@ pub struct Descriptor {
     pub consent_lifetime: ConsentLifetime,
     /// The most calls of the token endpoint in a second, by each process; 0 is no limit.
     pub requests_per_second: u32,
-    /// How a refresh is asked for.
+    /// How a consent is asked for.
+    pub authorize: AuthorizeForm,
+    /// How tokens are asked for.
     pub request: RequestForm,
     /// Where things are in an answer.
     pub answer: AnswerForm,
+    /// Where to ask whose token one is.
+    pub identity: IdentityForm,
     pub(crate) verdicts: VerdictTable,
 }
 
@@ -57,6 +63,11 @@ pub struct Overrides {
     pub authorize_url: Option<String>,
     /// The host of the API.
     pub api_url: Option<String>,
+    /// Where the paths of the descriptor's identity URLs are found, such as `/user/profile`. Without it those that are on
+    /// the token endpoint's host move with it: what a test server issues is shown to nobody else.
+    pub identity_url: Option<String>,
+    /// The scopes that a consent asks for.
+    pub scopes: Option<Vec<String>>,
     /// The most calls in a second; 0 is no limit.
     pub requests_per_second: Option<u32>,
     /// Lets these URLs be plain http on other hosts than this one.
@@ -75,9 +86,18 @@ impl Descriptor {
         let token_url = url("token_url", &overrides.token_url)?;
         let authorize_url = url("authorize_url", &overrides.authorize_url)?;
         let api_url = url("api_url", &overrides.api_url)?;
+        let identity_url = url("identity_url", &overrides.identity_url)?;
+        match (identity_url, &token_url) {
+            (Some(base), _) => self.identity.move_to(&base, |_| true),
+            (None, Some(to)) => self.identity.move_to(&origin(to), |url| url.origin() == self.token_url.origin()),
+            (None, None) => {}
+        }
         self.token_url = token_url.unwrap_or(self.token_url);
         self.authorize_url = authorize_url.unwrap_or(self.authorize_url);
         self.api_url = api_url.or(self.api_url);
+        if let Some(scopes) = &overrides.scopes {
+            self.scopes.clone_from(scopes);
+        }
         self.requests_per_second = overrides.requests_per_second.unwrap_or(self.requests_per_second);
         Ok(self)
     }
@@ -92,6 +112,14 @@ impl Descriptor {
             call_timeout,
         }
     }
+}
+
+/// The URL without its path and query.
+fn origin(url: &Url) -> Url {
+    let mut origin = url.clone();
+    origin.set_path("");
+    origin.set_query(None);
+    origin
 }
 
 /// How a body is written.
@@ -116,7 +144,7 @@ pub enum ClientAuth {
     Basic,
 }
 
-/// How a refresh is asked for.
+/// How tokens are asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RequestForm {
@@ -130,6 +158,13 @@ pub struct RequestForm {
     pub extra: BTreeMap<String, String>,
     /// Whether the scopes of the grant are sent along.
     pub send_scopes: bool,
+}
+
+impl RequestForm {
+    /// What the provider calls one of the standard's parameters.
+    pub(crate) fn name<'n>(&'n self, standard: &'n str) -> &'n str {
+        self.rename.get(standard).map_or(standard, String::as_str)
+    }
 }
 
 /// Where things are in an answer. Paths are JSON pointers from the top, such as `/error/code`.
@@ -187,6 +222,11 @@ pub struct SuccessMark {
 pub struct Pointer(String);
 
 impl Pointer {
+    /// The text or number that is there, if it is not empty.
+    pub(crate) fn text_of(&self, value: &serde_json::Value) -> Option<String> {
+        as_text(self.of(value)?)
+    }
+
     pub(crate) fn of<'v>(&self, value: &'v serde_json::Value) -> Option<&'v serde_json::Value> {
         value.pointer(&self.0)
     }
@@ -203,5 +243,14 @@ impl<'de> Deserialize<'de> for Pointer {
             return Ok(Self(text));
         }
         Err(serde::de::Error::custom(format!("a JSON pointer such as `/error` expected, got `{text}`")))
+    }
+}
+
+/// A text or a number, if it is not empty.
+pub(crate) fn as_text(value: &serde_json::Value) -> Option<String> {
+    match value {
+        serde_json::Value::String(text) => (!text.trim().is_empty()).then(|| text.clone()),
+        serde_json::Value::Number(number) => Some(number.to_string()),
+        _ => None,
     }
 }

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::time::Duration;
 
 use reqwest::header::{ACCEPT, HeaderMap, HeaderValue, RETRY_AFTER};
-use reqwest::{Client, Response, redirect, retry};
+use reqwest::{Client, RequestBuilder, Response, redirect, retry};
 use url::Url;
 use zeroize::Zeroizing;
 
@@ -64,8 +64,12 @@ pub(crate) async fn exchange(
     question: Question,
     patience: Duration,
 ) -> Result<Received, Broken> {
-    let request = client.post(url.clone()).headers(question.headers).body(question.body).timeout(patience);
-    let response = request.send().await.map_err(|error| broken(None, &error))?;
+    answer_to(client.post(url.clone()).headers(question.headers).body(question.body), patience).await
+}
+
+/// Sends a request and reads the whole answer within `patience`.
+pub(crate) async fn answer_to(request: RequestBuilder, patience: Duration) -> Result<Received, Broken> {
+    let response = request.timeout(patience).send().await.map_err(|error| broken(None, error))?;
     let status = response.status().as_u16();
     let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
     let retry_after = header(RETRY_AFTER.as_str());
@@ -79,7 +83,7 @@ async fn read_body(mut response: Response) -> Result<Zeroizing<Vec<u8>>, Broken>
     // Allocated once, since a growing buffer would leave copies of tokens behind.
     let announced = response.content_length().and_then(|bytes| usize::try_from(bytes).ok());
     let mut body = Zeroizing::new(Vec::with_capacity(announced.unwrap_or(BODY_USUAL).min(BODY_MAX)));
-    while let Some(chunk) = response.chunk().await.map_err(|error| broken(Some(status), &error))? {
+    while let Some(chunk) = response.chunk().await.map_err(|error| broken(Some(status), error))? {
         if body.len() + chunk.len() > BODY_MAX {
             let problem = format!("the answer has more than {BODY_MAX} bytes");
             return Err(Broken { status: Some(status), problem, ambiguous: true });
@@ -89,13 +93,15 @@ async fn read_body(mut response: Response) -> Result<Zeroizing<Vec<u8>>, Broken>
     Ok(body)
 }
 
-fn broken(status: Option<u16>, error: &reqwest::Error) -> Broken {
+fn broken(status: Option<u16>, error: reqwest::Error) -> Broken {
+    // A URL can have a token in it.
+    let error = error.without_url();
     let problem = if error.is_connect() {
-        format!("no connection to the provider: {}", root_cause(error))
+        format!("no connection to the provider: {}", root_cause(&error))
     } else if error.is_timeout() {
         "the provider did not answer in time".to_owned()
     } else {
-        format!("the connection broke before the answer was complete: {}", root_cause(error))
+        format!("the connection broke before the answer was complete: {}", root_cause(&error))
     };
     Broken { status, problem, ambiguous: !error.is_connect() && !error.is_builder() }
 }

@@ -1,19 +1,22 @@
-//! The provider port over HTTP.
+//! The ports `Provider` and `Consents` over HTTP.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use evergrant_contract::Timestamp;
-use evergrant_contract::ports::{Clock, Provider};
+use evergrant_contract::consent::{CodeCall, ConsentRequest, Identity, IdentityError};
+use evergrant_contract::ports::{Clock, Consents, Provider};
 use evergrant_contract::secret::Secret;
 use evergrant_contract::verdict::{Answer, AnswerTrace, ProviderPolicy, RefreshCall, Verdict, VerdictKind};
 use reqwest::Client;
 
+use crate::authorize;
 use crate::credentials::{Credentials, Key, Keys};
 use crate::descriptor::Descriptor;
 use crate::exchange::{self, Broken, Received};
-use crate::question;
+use crate::identity::Asker;
+use crate::question::{self, Asked};
 use crate::reading::{self, Question, Reading, Reply};
 use crate::redact::Redactor;
 use crate::table::Grant;
@@ -84,10 +87,10 @@ impl HttpProvider {
         &self.descriptor
     }
 
-    async fn call(&self, call: &RefreshCall<'_>, key: Key<'_>, patience: Duration) -> Outcome {
+    async fn call(&self, asked: Asked<'_>, key: Key<'_>, patience: Duration) -> Outcome {
         let sent_at = self.clock.now();
         let started = self.clock.monotonic();
-        let result = match question::refresh(&self.descriptor.request, call, &self.keys.client_id, key.secret) {
+        let result = match question::ask(&self.descriptor.request, asked, &self.keys.client_id, key.secret) {
             Some(question) => exchange::exchange(&self.client, &self.descriptor.token_url, question, patience).await,
             None => Err(Broken {
                 status: None,
@@ -96,23 +99,23 @@ impl HttpProvider {
             }),
         };
         let duration = self.clock.monotonic().saturating_sub(started);
-        let secrets: Vec<_> = std::iter::once(call.refresh_token).chain(self.keys.all()).collect();
+        let secrets: Vec<_> = asked.secrets().chain(self.keys.all()).collect();
         let mut outcome = match result {
-            Ok(received) => self.understand(&received, &secrets, sent_at),
+            Ok(received) => self.understand(&received, asked.grant(), &secrets, sent_at),
             Err(broken) => no_answer(&broken, &secrets, sent_at),
         };
         outcome.answer.trace.duration_ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
         outcome
     }
 
-    fn understand(&self, received: &Received, sent: &[&Secret], sent_at: Timestamp) -> Outcome {
+    fn understand(&self, received: &Received, grant: Grant, sent: &[&Secret], sent_at: Timestamp) -> Outcome {
         let reply = Reply {
             status: received.status,
             retry_after: received.retry_after.as_deref(),
             request_id: received.request_id.as_deref(),
             body: &received.body,
         };
-        let question = Question { grant: Grant::RefreshToken, sent, sent_at, now: self.clock.now() };
+        let question = Question { grant, sent, sent_at, now: self.clock.now() };
         let Reading { verdict, code, message, request_id, secret_refused } =
             reading::read(&self.descriptor, &question, &reply);
         let trace = AnswerTrace {
@@ -127,15 +130,15 @@ impl HttpProvider {
     }
 
     /// Tries the secret that worked last, and the other one if that is refused.
-    async fn call_with_either_secret(&self, call: &RefreshCall<'_>) -> Answer {
+    async fn call_with_either_secret(&self, asked: Asked<'_>) -> Answer {
         let give_up_at = self.clock.monotonic().saturating_add(self.policy.call_timeout);
         let (first, other) = self.keys.in_order();
-        let refused = self.call(call, first, self.policy.call_timeout).await;
+        let refused = self.call(asked, first, self.policy.call_timeout).await;
         let left = give_up_at.saturating_sub(self.clock.monotonic());
         let Some(second) = other.filter(|_| refused.secret_refused && !left.is_zero()) else {
             return refused.answer;
         };
-        let outcome = self.call(call, second, left).await;
+        let outcome = self.call(asked, second, left).await;
         if outcome.secret_refused {
             return outcome.answer;
         }
@@ -150,6 +153,15 @@ impl HttpProvider {
         }
         outcome.answer
     }
+
+    /// Asks for tokens, and keeps to the pause if the provider asks for one.
+    async fn ask(&self, asked: Asked<'_>) -> Answer {
+        let answer = self.call_with_either_secret(asked).await;
+        if let Verdict::Throttled(Some(pause)) = answer.verdict {
+            self.turnstile.pause(pause);
+        }
+        answer
+    }
 }
 
 #[async_trait]
@@ -163,12 +175,56 @@ impl Provider for HttpProvider {
     }
 
     async fn refresh(&self, call: RefreshCall<'_>) -> Answer {
-        let answer = self.call_with_either_secret(&call).await;
-        if let Verdict::Throttled(Some(pause)) = answer.verdict {
-            self.turnstile.pause(pause);
-        }
-        answer
+        self.ask(Asked::Refresh(&call)).await
     }
+}
+
+#[async_trait]
+impl Consents for HttpProvider {
+    fn consent_url(&self, request: &ConsentRequest<'_>) -> String {
+        authorize::url(&self.descriptor, &self.keys.client_id, request).into()
+    }
+
+    fn scopes(&self) -> &[String] {
+        &self.descriptor.scopes
+    }
+
+    fn consent_ends(&self, at: Timestamp) -> Option<Timestamp> {
+        self.descriptor.consent_lifetime.refresh_expires_at(at)
+    }
+
+    async fn exchange(&self, call: CodeCall<'_>) -> Answer {
+        // A person waits, so no longer than for the call itself; a code that was not sent can still be sent.
+        match self.turnstile.pass(self.policy.call_timeout).await {
+            Ok(()) => self.ask(Asked::Exchange(&call)).await,
+            Err(wait) => held_back(wait, self.clock.now()),
+        }
+    }
+
+    async fn identify(&self, access_token: &Secret) -> Result<Identity, IdentityError> {
+        let asker = Asker {
+            form: &self.descriptor.identity,
+            scopes: &self.descriptor.scopes,
+            provider: &self.descriptor.name,
+            client_id: &self.keys.client_id,
+            client: &self.client,
+            clock: &*self.clock,
+        };
+        asker.identify(access_token, self.policy.call_timeout).await
+    }
+}
+
+/// The app's rate limit, or a pause that the provider asked for, lets nothing through.
+fn held_back(wait: Duration, now: Timestamp) -> Answer {
+    let trace = AnswerTrace {
+        status: None,
+        code: None,
+        message: "the app has to wait before it may ask the provider again".to_owned(),
+        request_id: None,
+        duration_ms: 0,
+        ambiguous: false,
+    };
+    Answer { verdict: Verdict::Throttled(Some(wait)), sent_at: now, trace }
 }
 
 fn no_answer(broken: &Broken, sent: &[&Secret], sent_at: Timestamp) -> Outcome {

@@ -1,6 +1,7 @@
-//! The body and the headers that ask for a refresh.
+//! The body and the headers that ask for tokens.
 
 use bytes::Bytes;
+use evergrant_contract::consent::CodeCall;
 use evergrant_contract::secret::Secret;
 use evergrant_contract::verdict::RefreshCall;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
@@ -8,6 +9,51 @@ use url::form_urlencoded;
 use zeroize::Zeroizing;
 
 use crate::descriptor::{BodyForm, ClientAuth, RequestForm};
+use crate::table::Grant;
+
+/// What tokens are asked for with.
+#[derive(Clone, Copy)]
+pub(crate) enum Asked<'a> {
+    /// A refresh token.
+    Refresh(&'a RefreshCall<'a>),
+    /// The code of a consent.
+    Exchange(&'a CodeCall<'a>),
+}
+
+impl<'a> Asked<'a> {
+    /// What its answer is about.
+    pub(crate) const fn grant(self) -> Grant {
+        match self {
+            Self::Refresh(_) => Grant::RefreshToken,
+            Self::Exchange(_) => Grant::AuthorizationCode,
+        }
+    }
+
+    /// Everything secret that is sent, the app's own credentials apart.
+    pub(crate) fn secrets(self) -> impl Iterator<Item = &'a Secret> {
+        let (first, second) = match self {
+            Self::Refresh(call) => (call.refresh_token, None),
+            Self::Exchange(call) => (call.code, Some(call.code_verifier)),
+        };
+        std::iter::once(first).chain(second)
+    }
+
+    fn fields(self, form: &RequestForm) -> Vec<(&'static str, &'a str)> {
+        match self {
+            Self::Refresh(call) => {
+                let mut fields = vec![("grant_type", "refresh_token"), ("refresh_token", call.refresh_token.expose())];
+                fields.extend(call.scopes.filter(|_| form.send_scopes).map(|scopes| ("scope", scopes)));
+                fields
+            }
+            Self::Exchange(call) => vec![
+                ("grant_type", "authorization_code"),
+                ("code", call.code.expose()),
+                ("redirect_uri", call.redirect_uri),
+                ("code_verifier", call.code_verifier.expose()),
+            ],
+        }
+    }
+}
 
 /// What is sent. The memory of the body is overwritten when the last holder lets go of it.
 pub(crate) struct Question {
@@ -15,15 +61,9 @@ pub(crate) struct Question {
     pub(crate) body: Bytes,
 }
 
-/// Builds a refresh. `None`: the credentials do not fit into a header.
-pub(crate) fn refresh(
-    form: &RequestForm,
-    call: &RefreshCall<'_>,
-    client_id: &str,
-    secret: &Secret,
-) -> Option<Question> {
-    let mut fields = vec![("grant_type", "refresh_token"), ("refresh_token", call.refresh_token.expose())];
-    fields.extend(call.scopes.filter(|_| form.send_scopes).map(|scopes| ("scope", scopes)));
+/// Builds the question. `None`: the credentials do not fit into a header.
+pub(crate) fn ask(form: &RequestForm, asked: Asked<'_>, client_id: &str, secret: &Secret) -> Option<Question> {
+    let mut fields = asked.fields(form);
     let mut headers = HeaderMap::new();
     match form.client_auth {
         ClientAuth::Body => fields.extend([("client_id", client_id), ("client_secret", secret.expose())]),
@@ -31,7 +71,7 @@ pub(crate) fn refresh(
             headers.insert(AUTHORIZATION, basic(client_id, secret)?);
         }
     }
-    let renamed = fields.into_iter().map(|(name, value)| (form.rename.get(name).map_or(name, String::as_str), value));
+    let renamed = fields.into_iter().map(|(name, value)| (form.name(name), value));
     let extra = form.extra.iter().map(|(name, value)| (name.as_str(), value.as_str()));
     let fields: Vec<_> = renamed.chain(extra).collect();
     let (kind, body) = match form.body {
@@ -82,10 +122,20 @@ fn basic(client_id: &str, secret: &Secret) -> Option<HeaderValue> {
 mod tests {
     use super::*;
 
-    fn ask(form: &RequestForm, scopes: Option<&str>) -> (Option<String>, String) {
+    fn refresh(form: &RequestForm, scopes: Option<&str>) -> (Option<String>, String) {
         let token = Secret::new("Atzr|a b&c");
-        let call = RefreshCall { refresh_token: &token, scopes };
-        let question = refresh(form, &call, "id:1", &Secret::new("s=\"1\"")).unwrap();
+        read(form, Asked::Refresh(&RefreshCall { refresh_token: &token, scopes }))
+    }
+
+    fn exchange(form: &RequestForm) -> (Option<String>, String) {
+        let (code, code_verifier) = (Secret::new("AN c&d"), Secret::new("v-e_r~i"));
+        let call =
+            CodeCall { code: &code, redirect_uri: "https://app.example/back?x=1", code_verifier: &code_verifier };
+        read(form, Asked::Exchange(&call))
+    }
+
+    fn read(form: &RequestForm, asked: Asked<'_>) -> (Option<String>, String) {
+        let question = ask(form, asked, "id:1", &Secret::new("s=\"1\"")).unwrap();
         let header = question.headers.get(AUTHORIZATION).map(|value| {
             assert!(value.is_sensitive());
             value.to_str().unwrap().to_owned()
@@ -95,7 +145,7 @@ mod tests {
 
     #[test]
     fn the_standard_form() {
-        let (header, body) = ask(&RequestForm::default(), Some("a b"));
+        let (header, body) = refresh(&RequestForm::default(), Some("a b"));
         assert_eq!(header, None);
         let expected =
             "grant_type=refresh_token&refresh_token=Atzr%7Ca+b%26c&client_id=id%3A1&client_secret=s%3D%221%22";
@@ -106,7 +156,7 @@ mod tests {
     fn a_descriptor_changes_names_place_and_form() {
         let text =
             "body = \"json\"\nsend_scopes = true\n[rename]\nclient_id = \"client_key\"\n[extra]\nexpiring = \"1\"\n";
-        let (_, body) = ask(&toml::from_str(text).unwrap(), Some("x y"));
+        let (_, body) = refresh(&toml::from_str(text).unwrap(), Some("x y"));
         let body: serde_json::Value = serde_json::from_str(&body).unwrap();
         let expected = serde_json::json!({
             "grant_type": "refresh_token", "refresh_token": "Atzr|a b&c", "scope": "x y",
@@ -117,10 +167,20 @@ mod tests {
 
     #[test]
     fn basic_authentication_keeps_the_secret_out_of_the_body() {
-        let (header, body) = ask(&toml::from_str("client_auth = \"basic\"").unwrap(), None);
+        let (header, body) = refresh(&toml::from_str("client_auth = \"basic\"").unwrap(), None);
         // base64 of `id%3A1:s%3D%221%22`
         assert_eq!(header.as_deref(), Some("Basic aWQlM0ExOnMlM0QlMjIxJTIy"));
         assert_eq!(body, "grant_type=refresh_token&refresh_token=Atzr%7Ca+b%26c");
+    }
+
+    #[test]
+    fn a_code_is_exchanged_in_the_same_form() {
+        let expected = "grant_type=authorization_code&code=AN+c%26d&redirect_uri=https%3A%2F%2Fapp.example%2Fback%3Fx%3D1\
+                        &code_verifier=v-e_r%7Ei&client_id=id%3A1&client_secret=s%3D%221%22";
+        assert_eq!(exchange(&RequestForm::default()), (None, expected.to_owned()));
+        let (header, body) = exchange(&toml::from_str("client_auth = \"basic\"\nsend_scopes = true").unwrap());
+        assert_eq!(header.as_deref(), Some("Basic aWQlM0ExOnMlM0QlMjIxJTIy"));
+        assert!(body.ends_with("&code_verifier=v-e_r%7Ei"), "{body}");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use evergrant_contract::timing::{after, to_millis};
 use evergrant_contract::verdict::{Tokens, Verdict, VerdictKind};
 use serde_json::Value;
 
-use crate::descriptor::Descriptor;
+use crate::descriptor::{Descriptor, as_text};
 use crate::lifetime::Expiry;
 use crate::redact::Redactor;
 use crate::retry_after;
@@ -61,7 +61,13 @@ pub(crate) fn read(descriptor: &Descriptor, question: &Question<'_>, reply: &Rep
     let code_shown = code.as_deref().and_then(|code| redactor.label(code, CODE_MAX));
     let refuses_secret = |code| descriptor.answer.secret_refused.contains(code);
     Reading {
-        message: redactor.clean(&message(verdict.kind(), reply.status, code_shown.as_deref(), told.as_deref())),
+        message: redactor.clean(&message(
+            question.grant,
+            verdict.kind(),
+            reply.status,
+            code_shown.as_deref(),
+            told.as_deref(),
+        )),
         secret_refused: verdict.kind() == VerdictKind::AppFault && code.as_ref().is_some_and(refuses_secret),
         code: code_shown,
         request_id: request_id.and_then(|id| redactor.label(&id, REQUEST_ID_MAX)),
@@ -115,8 +121,10 @@ fn judge(
     }
 }
 
-fn message(kind: VerdictKind, status: u16, code: Option<&str>, told: Option<&str>) -> String {
+fn message(grant: Grant, kind: VerdictKind, status: u16, code: Option<&str>, told: Option<&str>) -> String {
     let ours = match kind {
+        VerdictKind::Transient if grant == Grant::AuthorizationCode => "the code was not exchanged",
+        VerdictKind::GrantInvalid if grant == Grant::AuthorizationCode => "the provider does not take the code",
         VerdictKind::Refreshed => return "a new access token was issued".to_owned(),
         VerdictKind::Transient => "no token was issued, and nothing is known about the grant",
         VerdictKind::Throttled => "the provider asks for a pause",
@@ -235,15 +243,6 @@ fn collect_secrets(value: &Value, named: bool, found: &mut Vec<Secret>) {
 fn take_secret(object: &mut Value, field: &str) -> Option<Secret> {
     match object.get_mut(field)?.take() {
         Value::String(text) => Secret::non_empty(text),
-        _ => None,
-    }
-}
-
-/// A text or a number, if it is not empty.
-fn as_text(value: &Value) -> Option<String> {
-    match value {
-        Value::String(text) => (!text.trim().is_empty()).then(|| text.clone()),
-        Value::Number(number) => Some(number.to_string()),
         _ => None,
     }
 }

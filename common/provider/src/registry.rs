@@ -8,9 +8,11 @@ use evergrant_contract::verdict::{Confirmation, Rotation};
 use serde::Deserialize;
 use toml::{Table, Value};
 
+use crate::authorize::AuthorizeForm;
 use crate::consent::ConsentLifetime;
 use crate::descriptor::{AnswerForm, Descriptor, RequestForm};
 use crate::endpoint::{self, EndpointError};
+use crate::identity::IdentitySpec;
 use crate::lifetime::LONGEST;
 use crate::table::{Rule, VerdictTable};
 
@@ -215,6 +217,10 @@ struct Spec {
     #[serde(default)]
     requests_per_second: u32,
     #[serde(default)]
+    authorize: AuthorizeForm,
+    #[serde(default)]
+    identity: IdentitySpec,
+    #[serde(default)]
     request: RequestForm,
     #[serde(default)]
     answer: AnswerForm,
@@ -235,6 +241,9 @@ impl Spec {
         if let Some(problem) = self.verdicts.iter().find_map(Rule::problem) {
             return Err(format!("verdicts: {problem}"));
         }
+        if let Some(problem) = self.authorize.problem() {
+            return Err(format!("authorize.extra: {problem}"));
+        }
         Ok(Descriptor {
             name,
             title: self.title,
@@ -248,6 +257,8 @@ impl Spec {
             confirmation: self.confirmation,
             consent_lifetime: self.consent_lifetime,
             requests_per_second: self.requests_per_second,
+            authorize: self.authorize,
+            identity: self.identity.describe(url)?,
             request: self.request,
             answer: self.answer,
             verdicts: VerdictTable::new(&standard.always, self.verdicts, &standard.standard),
