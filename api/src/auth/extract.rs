@@ -1,0 +1,44 @@
+//! Callers as axum hands them to handlers.
+
+use std::sync::Arc;
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use evergrant_contract::people::Scope;
+
+use super::rules::{Caller, SignedIn};
+use crate::problem::{Problem, ProblemKind};
+use crate::state::Api;
+
+/// A caller who may do what operators do: an admin, or a service with the scope `ops`.
+#[derive(Debug, Clone)]
+pub(crate) struct Admin(pub(crate) Caller);
+
+impl FromRequestParts<Arc<Api>> for Caller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Self, Problem> {
+        api.callers.resolve(&parts.headers).await
+    }
+}
+
+impl FromRequestParts<Arc<Api>> for SignedIn {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Self, Problem> {
+        match Caller::from_request_parts(parts, api).await? {
+            Caller::User(signed_in) => Ok(signed_in),
+            Caller::Key(_) => Err(Problem::new(ProblemKind::Forbidden, "This is for people who signed in, not for API keys.")),
+        }
+    }
+}
+
+impl FromRequestParts<Arc<Api>> for Admin {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Self, Problem> {
+        let caller = Caller::from_request_parts(parts, api).await?;
+        caller.may(Scope::Ops)?;
+        Ok(Self(caller))
+    }
+}
