@@ -1,14 +1,12 @@
 //! Where the encryption keys come from: the configuration, or a file that an embedded process generates once.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use evergrant_contract::secret::Secret;
 use evergrant_vault::{KeyError, Keyring};
 
 use crate::config::{Config, Mode};
+use crate::key_file::{self, KeyFileError};
 
 /// Why there is no keyring.
 #[derive(Debug, thiserror::Error)]
@@ -25,15 +23,8 @@ pub enum KeysError {
         source: KeyError,
     },
     /// A key file cannot be read or written.
-    #[error("the key file {path} cannot be {action}: {source}")]
-    File {
-        /// Its path.
-        path: PathBuf,
-        /// `read` or `written`.
-        action: &'static str,
-        /// Why.
-        source: io::Error,
-    },
+    #[error(transparent)]
+    File(#[from] KeyFileError),
     /// There are tokens already, and a new key could not read them.
     #[error(
         "the database {database} exists and its key {key_file} does not: a new key could not read the tokens in it. \
@@ -62,7 +53,7 @@ pub fn keyring(config: &Config) -> Result<Keyring, KeysError> {
     match config.mode {
         Mode::Cluster => Err(KeysError::NotSet),
         Mode::Embedded if path.exists() => {
-            warn_if_readable_by_others(&path);
+            key_file::warn_if_readable_by_others(&path);
             read(&path)
         }
         Mode::Embedded if config.sqlite_path().exists() => {
@@ -87,29 +78,12 @@ fn parse(text: &Secret, origin: String) -> Result<Keyring, KeysError> {
 }
 
 fn read(path: &Path) -> Result<Keyring, KeysError> {
-    let text = fs::read_to_string(path).map_err(|source| file_error(path, "read", source))?;
-    parse(&Secret::new(text), format!("the key file {}", path.display()))
+    parse(&key_file::read(path)?, format!("the key file {}", path.display()))
 }
 
-fn warn_if_readable_by_others(path: &Path) {
-    if fs::metadata(path).is_ok_and(|file| file.permissions().mode() & 0o077 != 0) {
-        tracing::warn!(file = %path.display(), "The key file can be read by other users; run chmod 600 on it");
-    }
-}
-
-/// Writes a new key aside and links it into place: of two processes that start together one wins, and nobody ever reads
-/// half a key.
+/// A new key for an embedded process, made once.
 fn generate(path: &Path) -> Result<(), KeysError> {
-    let aside = path.with_extension(format!("key.{}", std::process::id()));
-    let written = write_aside(&aside).and_then(|()| match fs::hard_link(&aside, path) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
-        linked => linked.map(|()| true),
-    });
-    let removed = fs::remove_file(&aside);
-    let is_ours = written.map_err(|source| file_error(path, "written", source))?;
-    removed.map_err(|source| file_error(&aside, "written", source))?;
-    if is_ours {
-        sync_folder(path).map_err(|source| file_error(path, "written", source))?;
+    if key_file::write_once(path, &Keyring::generate_key())? {
         tracing::warn!(
             file = %path.display(),
             "FERNET_KEY is not set: a key was generated. Back this file up; without it no stored token can be read"
@@ -118,27 +92,11 @@ fn generate(path: &Path) -> Result<(), KeysError> {
     Ok(())
 }
 
-fn write_aside(aside: &Path) -> io::Result<()> {
-    if let Some(folder) = aside.parent() {
-        fs::create_dir_all(folder)?;
-    }
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(aside)?;
-    file.write_all(Keyring::generate_key().expose().as_bytes())?;
-    file.write_all(b"\n")?;
-    file.sync_all()
-}
-
-/// A key that a power cut takes away takes all tokens with it.
-fn sync_folder(path: &Path) -> io::Result<()> {
-    path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
-}
-
-fn file_error(path: &Path, action: &'static str, source: io::Error) -> KeysError {
-    KeysError::File { path: path.to_owned(), action, source }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
 
     fn embedded(folder: &Path) -> Config {
@@ -161,16 +119,6 @@ mod tests {
         assert_eq!(mode & 0o777, 0o600);
         let files: Vec<_> = fs::read_dir(&config.data_dir).unwrap().map(|file| file.unwrap().file_name()).collect();
         assert_eq!(files, ["fernet.key"], "nothing is left aside");
-    }
-
-    #[test]
-    fn of_two_keys_made_at_once_one_wins() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("fernet.key");
-        generate(&path).unwrap();
-        let first = fs::read_to_string(&path).unwrap();
-        generate(&path).unwrap();
-        assert_eq!(fs::read_to_string(&path).unwrap(), first);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The binary's modules, as a library so that tests can reach them.
 
+mod api;
 pub mod cli;
 pub mod clock;
 pub mod cmd;
@@ -7,11 +8,13 @@ pub mod config;
 pub mod demo;
 pub mod exit;
 pub mod import;
+mod key_file;
 pub mod keys;
 pub mod lifecycle;
 pub mod output;
 pub mod peers;
 pub mod providers;
+pub mod session_secret;
 pub mod settings;
 pub mod shape;
 pub mod spool;

@@ -1,14 +1,17 @@
 //! The provider apps that the configuration describes.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use evergrant_amc::Target;
+use evergrant_api::ProviderApp;
 use evergrant_contract::ids::ProviderName;
 use evergrant_contract::ports::{Clock, Provider};
 use evergrant_provider::{Credentials, Descriptor, HttpProvider, Overrides, Registry, Timeouts};
 use url::Url;
 
-use crate::config::{Config, ProviderApp};
+use crate::config::{self, Config};
 
 /// Every known provider, the user's own file among them.
 pub fn registry(config: &Config) -> anyhow::Result<Registry> {
@@ -23,13 +26,23 @@ pub fn registry(config: &Config) -> anyhow::Result<Registry> {
 }
 
 /// The provider apps that have a client id and a secret, ready to be called.
-pub fn configured(config: &Config, clock: &Arc<dyn Clock>) -> anyhow::Result<Vec<Arc<dyn Provider>>> {
+pub fn apps(config: &Config, clock: &Arc<dyn Clock>) -> anyhow::Result<BTreeMap<ProviderName, ProviderApp>> {
     let timeouts = Timeouts { connect: config.worker.connect_timeout, call: config.worker.call_timeout };
-    let mut providers: Vec<Arc<dyn Provider>> = Vec::new();
+    let mut apps = BTreeMap::new();
     for (descriptor, credentials) in described(config)? {
-        providers.push(Arc::new(HttpProvider::new(descriptor, credentials, timeouts, Arc::clone(clock))?));
+        let name = descriptor.name.clone();
+        let client_id = credentials.client_id.clone();
+        let api_url = descriptor.api_url.clone();
+        let target = api_url.map(|api_url| Target { provider: name.clone(), api_url, client_id });
+        let app = Arc::new(HttpProvider::new(descriptor, credentials, timeouts, Arc::clone(clock))?);
+        apps.insert(name, ProviderApp { consents: Arc::clone(&app) as _, provider: app, target });
     }
-    Ok(providers)
+    Ok(apps)
+}
+
+/// The same, for those who only refresh.
+pub fn configured(config: &Config, clock: &Arc<dyn Clock>) -> anyhow::Result<Vec<Arc<dyn Provider>>> {
+    Ok(apps(config, clock)?.into_values().map(|app| app.provider).collect())
 }
 
 /// Where each configured app's tokens come from.
@@ -48,7 +61,7 @@ fn described(config: &Config) -> anyhow::Result<Vec<(Descriptor, Credentials)>> 
     Ok(found)
 }
 
-fn credentials(app: &ProviderApp) -> Option<Credentials> {
+fn credentials(app: &config::ProviderApp) -> Option<Credentials> {
     Some(Credentials {
         client_id: app.client_id.clone()?,
         client_secret: app.client_secret.clone()?,
@@ -56,12 +69,14 @@ fn credentials(app: &ProviderApp) -> Option<Credentials> {
     })
 }
 
-fn overrides(app: &ProviderApp) -> Overrides {
+fn overrides(app: &config::ProviderApp) -> Overrides {
     let text = |url: &Option<Url>| url.as_ref().map(Url::to_string);
     Overrides {
         token_url: text(&app.token_url),
         authorize_url: text(&app.authorize_url),
         api_url: text(&app.api_url),
+        identity_url: text(&app.identity_url),
+        scopes: app.scope.as_ref().map(|scope| scope.split_whitespace().map(str::to_owned).collect()),
         requests_per_second: (app.requests_per_second > 0).then_some(app.requests_per_second),
         allow_plain_http: app.allow_plain_http,
     }

@@ -2,6 +2,7 @@
 
 #![expect(clippy::doc_markdown, reason = "these comments are the help, printed for people as they stand")]
 
+mod access;
 mod connections;
 #[cfg(test)]
 mod tests;
@@ -12,6 +13,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub use access::{
+    AddUserArgs, ApiKeysCommand, CreateKeyArgs, ListUsersArgs, RevokeKeyArgs, SetUserArgs, UserArgs, UsersCommand,
+};
 pub use connections::{
     ConnectionsCommand, DisconnectArgs, ImportArgs, ListArgs, RefreshArgs, ShowArgs, Since, StatsArgs,
 };
@@ -102,7 +106,7 @@ pub enum Command {
     Worker(ListenArgs),
     /// Run the API alone.
     ///
-    /// Hands out access tokens and takes forced refreshes. Cluster only.
+    /// Hands out access tokens, signs people in, takes forced refreshes and makes AMC calls. Cluster only.
     Api(ListenArgs),
     /// Bring the database to the version of this program.
     ///
@@ -124,6 +128,12 @@ pub enum Command {
     /// Make encryption keys, or see which are in use.
     #[command(subcommand)]
     Keys(KeysCommand),
+    /// Make, list or change the people who may sign in.
+    #[command(subcommand)]
+    Users(UsersCommand),
+    /// Make, list or revoke the keys of services.
+    #[command(subcommand)]
+    ApiKeys(ApiKeysCommand),
     /// See it work: everything in one process against a simulated Amazon, with a few faults.
     ///
     /// Uses a throw-away database and real refreshes of tokens that live for a minute or two. Exits 1 if any token ended

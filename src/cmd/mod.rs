@@ -1,5 +1,6 @@
 //! What each command does.
 
+mod api_keys;
 mod connections;
 mod doctor;
 mod healthcheck;
@@ -7,6 +8,7 @@ mod keys;
 mod refresh;
 pub mod roles;
 mod sim;
+mod users;
 
 use std::sync::Arc;
 
@@ -46,6 +48,8 @@ async fn dispatch(cli: Cli) -> Result<(), Failed> {
         Command::Healthcheck(args) => healthcheck::run(&startup::begin(&cli)?, args).await,
         Command::Connections(command) => connections::run(&startup::begin_checked(&cli)?, command).await,
         Command::Keys(command) => keys::run(&startup::begin(&cli)?, command).await,
+        Command::Users(command) => users::run(&startup::begin_checked(&cli)?, command).await,
+        Command::ApiKeys(command) => api_keys::run(&startup::begin_checked(&cli)?, command).await,
         Command::Demo(args) => crate::demo::run(startup::begin_quietly(&cli)?, args).await,
         Command::Sim(args) => sim::run(&startup::begin(&cli)?, args).await,
     }

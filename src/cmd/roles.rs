@@ -1,12 +1,13 @@
 //! `serve`, `scheduler`, `worker`, `api`: processes that run until they are told to stop.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use evergrant_api::{Probes, Server};
-use evergrant_contract::ids::ProcessId;
-use evergrant_contract::ports::{Clock, Provider};
+use evergrant_api::{Probes, ProviderApp, Server, SessionSecret};
+use evergrant_contract::ids::{ProcessId, ProviderName};
+use evergrant_contract::ports::Clock;
 use evergrant_scheduler::Scheduler;
 use evergrant_vault::Keyring;
 use evergrant_workers::Workers;
@@ -14,11 +15,13 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use tracing::{info, warn};
 
 use super::{keyring, refused, unreachable};
+use crate::api::Ingredients;
 use crate::clock::{SystemChance, SystemClock};
 use crate::config::Config;
 use crate::exit::Failed;
 use crate::lifecycle::Lifecycle;
 use crate::peers::{announce, refuse_foreign_keys, this_process};
+use crate::session_secret::session_secret;
 use crate::shape::Shape;
 use crate::spool::FileSpool;
 use crate::{providers, settings, telemetry};
@@ -32,19 +35,21 @@ pub struct Roles {
     pub scheduler: bool,
     /// Does the jobs.
     pub worker: bool,
+    /// Serves the API; without it, only liveness, readiness and metrics.
+    pub api: bool,
     /// The word for this combination, as peers see it.
     pub name: &'static str,
 }
 
 impl Roles {
     /// Everything in one process.
-    pub const SERVE: Self = Self { scheduler: true, worker: true, name: "serve" };
+    pub const SERVE: Self = Self { scheduler: true, worker: true, api: true, name: "serve" };
     /// Finds what is due.
-    pub const SCHEDULER: Self = Self { scheduler: true, worker: false, name: "scheduler" };
+    pub const SCHEDULER: Self = Self { scheduler: true, worker: false, api: false, name: "scheduler" };
     /// Does the jobs.
-    pub const WORKER: Self = Self { scheduler: false, worker: true, name: "worker" };
-    /// Only the API, which every role serves.
-    pub const API: Self = Self { scheduler: false, worker: false, name: "api" };
+    pub const WORKER: Self = Self { scheduler: false, worker: true, api: false, name: "worker" };
+    /// Serves the API.
+    pub const API: Self = Self { scheduler: false, worker: false, api: true, name: "api" };
 }
 
 /// A process that is ready to run.
@@ -66,7 +71,8 @@ pub async fn start(config: &Config, roles: Roles) -> Result<Process, Failed> {
     let metrics = telemetry::record_metrics()?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
     let keyring = keyring(config)?;
-    let providers = providers::configured(config, &clock).map_err(refused)?;
+    let providers = providers::apps(config, &clock).map_err(refused)?;
+    let secret = roles.api.then(|| session_secret(config)).transpose().map_err(refused)?;
     let server = Server::bind(config.listen).await?;
     let shape = Shape::open(config, Arc::clone(&keyring), Arc::clone(&clock)).await.map_err(unreachable)?;
     let process = ProcessId::generate();
@@ -89,7 +95,11 @@ pub async fn start(config: &Config, roles: Roles) -> Result<Process, Failed> {
         metrics: &metrics,
     };
     parts.start_upkeep(&mut lifecycle);
-    let address = parts.start_api(&mut lifecycle, server);
+    let address = server.address();
+    match secret {
+        Some(secret) => parts.start_api(&mut lifecycle, server, secret).map_err(refused)?,
+        None => parts.start_probes(&mut lifecycle, server),
+    }
     if roles.worker {
         parts.start_workers(&mut lifecycle).map_err(refused)?;
     }
@@ -127,7 +137,7 @@ struct Parts<'a> {
     process: ProcessId,
     keyring: &'a Arc<Keyring>,
     clock: &'a Arc<dyn Clock>,
-    providers: &'a [Arc<dyn Provider>],
+    providers: &'a BTreeMap<ProviderName, ProviderApp>,
     shape: &'a Shape,
     metrics: &'a PrometheusHandle,
 }
@@ -144,17 +154,31 @@ impl Parts<'_> {
         });
     }
 
-    fn start_api(&self, lifecycle: &mut Lifecycle, server: Server) -> std::net::SocketAddr {
-        let address = server.address();
+    fn probes(&self) -> Probes {
         let metrics = self.metrics.clone();
-        let probes = Probes {
+        Probes {
             checks: self.shape.checks.clone(),
             metrics: Box::new(move || metrics.render()),
             version: env!("CARGO_PKG_VERSION"),
+        }
+    }
+
+    /// Liveness, readiness and metrics, for roles that have no API.
+    fn start_probes(&self, lifecycle: &mut Lifecycle, server: Server) {
+        let (probes, stop) = (self.probes(), lifecycle.stop.clone());
+        lifecycle.start("api", async move { server.run(probes.routes(), stop).await.context("the listener ended") });
+    }
+
+    fn start_api(&self, lifecycle: &mut Lifecycle, server: Server, secret: SessionSecret) -> anyhow::Result<()> {
+        let ingredients = Ingredients {
+            config: self.config,
+            process: self.process,
+            secret,
+            probes: self.probes(),
+            providers: self.providers,
+            clock: self.clock,
         };
-        let stop = lifecycle.stop.clone();
-        lifecycle.start("api", async move { server.run(probes.routes(), stop).await.context("the API ended") });
-        address
+        ingredients.start(lifecycle, self.shape, server)
     }
 
     fn start_workers(&self, lifecycle: &mut Lifecycle) -> anyhow::Result<()> {
@@ -165,7 +189,7 @@ impl Parts<'_> {
             queue: Arc::clone(&self.shape.queue),
             events: Arc::clone(&self.shape.events),
             spool: Arc::new(FileSpool::new(self.config.spool_path(), Arc::clone(self.keyring))),
-            providers: self.providers.to_vec(),
+            providers: self.providers.values().map(|app| Arc::clone(&app.provider)).collect(),
             clock: Arc::clone(self.clock),
             chance: Arc::new(SystemChance),
             stop: lifecycle.stop.clone(),
@@ -180,7 +204,7 @@ impl Parts<'_> {
         let scheduler = Scheduler::new(
             self.process,
             settings::scheduler(self.config),
-            self.providers.iter().map(|provider| provider.policy().name.clone()),
+            self.providers.keys().cloned(),
             Arc::clone(&self.shape.store),
             Arc::clone(&self.shape.queue),
             Arc::clone(self.clock),

@@ -53,6 +53,8 @@ impl Config {
         self.check_worker(&mut problems);
         self.check_lease(&mut problems);
         self.check_apps(&mut problems);
+        self.check_api(&mut problems);
+        self.check_auth(&mut problems);
         self.check_zeros(&mut problems);
         if problems.0.is_empty() { Ok(()) } else { Err(problems.0) }
     }
@@ -204,8 +206,59 @@ impl Config {
         }
     }
 
+    fn check_api(&self, problems: &mut Problems) {
+        let (api, force) = (&self.api, &self.force);
+        let reason = format!(
+            "A request that waits for a refresh may take {} ms, and would be cut off before it is answered.",
+            force.wait.as_millis()
+        );
+        let remedy = format!("Set it above {}, or shorten force.wait_ms.", force.wait.as_millis());
+        problems.refuse(api.request_timeout <= force.wait, "api.request_timeout_ms", reason, remedy);
+
+        let reason = "Requests that wait for a refresh could fill the process, and nothing else would be answered.";
+        let remedy = format!("Set it above force.waiters_max, which is {}.", force.waiters_max);
+        problems.refuse(api.in_flight_max <= force.waiters_max, "api.in_flight_max", reason, remedy);
+
+        for origin in &api.allowed_origins {
+            let is_origin = Url::parse(origin).is_ok_and(|url| url.origin().ascii_serialization() == *origin);
+            let reason = format!("`{origin}` is no origin: browsers send scheme, host and port, and nothing else.");
+            let remedy = "Write https://app.example.com, without a path and without `*`.";
+            problems.refuse(!is_origin, "api.allowed_origins", reason, remedy);
+        }
+        let readable = |url: &Option<Url>| url.as_ref().is_some_and(|url| url.scheme() == "http" && !is_loopback(url));
+        let reason = "Browsers keep the session's cookie on https only (and on this machine): nobody could stay signed in.";
+        let remedy = "Put a TLS proxy in front and write its https address.";
+        problems.refuse(readable(&api.public_url), "api.public_url", reason, remedy);
+    }
+
+    fn check_auth(&self, problems: &mut Problems) {
+        let auth = &self.auth;
+        let both = auth.secret.is_some() && auth.secret_file.is_some();
+        let reason = "secret and secret_file are both set, and it is not clear which one is meant.";
+        problems.refuse(both, "auth.secret_file", reason, "Unset one of them.");
+
+        let reason = "A session would end before the time that it may lie idle.";
+        let dangerous = auth.session_idle > auth.session_max;
+        problems.refuse(dangerous, "auth.session_idle_secs", reason, "Set it to auth.session_max_secs or less.");
+
+        let reason = "A browser could not renew its access token before that ends: a session token is not replaced within \
+                      the grace.";
+        let remedy = "Set it below auth.access_token_secs (30 is the default).";
+        problems.refuse(auth.rotation_grace >= auth.access_token, "auth.rotation_grace_secs", reason, remedy);
+
+        let long = Duration::from_hours(1);
+        let reason = "An access token that lives so long outlasts what it was given for.";
+        let remedy = format!("Set it to {} or less (900 is the default).", long.as_secs());
+        problems.refuse(auth.access_token > long, "auth.access_token_secs", reason, remedy);
+
+        let name = &auth.sign_in_provider;
+        let reason = format!("There is no section [providers.{name}]: nobody could sign in.");
+        let missing = !self.providers.contains_key(name);
+        problems.refuse(missing, "auth.sign_in_provider", reason, "Name a provider app that is configured.");
+    }
+
     fn check_zeros(&self, problems: &mut Problems) {
-        let (scheduler, worker) = (&self.scheduler, &self.worker);
+        let (scheduler, worker, api, auth) = (&self.scheduler, &self.worker, &self.api, &self.auth);
         let zeros = [
             ("shutdown_deadline_secs", self.shutdown_deadline.is_zero(), "nothing in flight would be finished"),
             ("database.pool_size", self.database.pool_size == 0, "no statement would ever run"),
@@ -229,6 +282,18 @@ impl Config {
             ("worker.back_off_first_secs", worker.back_off_first.is_zero(), "a failing provider would be hammered"),
             ("worker.outage_probe_secs", worker.outage_probe.is_zero(), "a provider in an outage would be hammered"),
             ("worker.fault_probe_secs", worker.fault_probe.is_zero(), "a provider that refuses us would be hammered"),
+            ("force.wait_ms", self.force.wait.is_zero(), "nobody would ever hear of an outcome"),
+            ("force.waiters_max", self.force.waiters_max == 0, "nobody could wait for a refresh"),
+            ("api.header_timeout_ms", api.header_timeout.is_zero(), "no request would ever be read"),
+            ("api.body_max_bytes", api.body_max == 0, "no request with a body would be taken"),
+            ("api.amc_body_max_bytes", api.amc_body_max == 0, "no AMC call with a body would be taken"),
+            ("api.amc_timeout_ms", api.amc_timeout.is_zero(), "no AMC call would ever be answered"),
+            ("api.streams_max", api.streams_max == 0, "no page would hear of events"),
+            ("api.auth_per_minute", api.auth_per_minute == 0, "nobody could sign in"),
+            ("api.auth_per_minute_user", api.auth_per_minute_user == 0, "nobody could stay signed in"),
+            ("auth.access_token_secs", auth.access_token.is_zero(), "nobody could stay signed in"),
+            ("auth.session_idle_secs", auth.session_idle.is_zero(), "nobody could stay signed in"),
+            ("auth.session_max_secs", auth.session_max.is_zero(), "nobody could stay signed in"),
             ("retention.days", self.retention.days == 0, "failed jobs would be forgotten before anybody reads them"),
         ];
         for (key, is_zero, consequence) in zeros {

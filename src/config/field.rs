@@ -73,6 +73,20 @@ pub(super) mod text {
     }
 }
 
+/// Texts separated by commas, none of them empty.
+pub(super) mod list {
+    use super::{Deserialize, Deserializer, Serializer};
+
+    pub(in crate::config) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {
+        let text = String::deserialize(from)?;
+        Ok(text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect())
+    }
+
+    pub(in crate::config) fn serialize<S: Serializer>(value: &[String], to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(&value.join(","))
+    }
+}
+
 /// A path that need not be set.
 pub(super) mod path {
     use super::{Deserializer, PathBuf, Serializer, text};

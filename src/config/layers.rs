@@ -24,10 +24,15 @@ const DOCUMENTED_APP: &str = "amazon-na";
 
 /// Names that other software gave to settings of ours, used as they are.
 pub(super) const ALIASES: &[(&str, &str)] = &[
+    ("ALLOWED_ORIGINS", "api.allowed_origins"),
+    ("AMAZON_OAUTH_REDIRECT_URI", "auth.redirect_uri"),
     ("AMQP_URL", "broker.url"),
     ("DATABASE_URL", "database.url"),
     ("FERNET_KEY", "keys.fernet_key"),
     ("FERNET_KEY_FILE", "keys.fernet_key_file"),
+    ("FRONTEND_URL", "api.frontend_url"),
+    ("JWT_SECRET_KEY", "auth.secret"),
+    ("JWT_SECRET_KEY_FILE", "auth.secret_file"),
     ("MAX_RETRIES", "force.max_retries"),
     ("REFRESH_BUFFER", "scheduler.refresh_buffer"),
     ("REFRESH_INTERVAL", "scheduler.refresh_interval"),
@@ -35,8 +40,16 @@ pub(super) const ALIASES: &[(&str, &str)] = &[
 ];
 
 /// The keys of a provider app that `AMAZON_<KEY>` sets for all regions.
-pub(super) const AMAZON_KEYS: &[&str] =
-    &["client_id", "client_secret", "client_secret_next", "token_url", "authorize_url", "api_url"];
+pub(super) const AMAZON_KEYS: &[&str] = &[
+    "client_id",
+    "client_secret",
+    "client_secret_next",
+    "token_url",
+    "authorize_url",
+    "api_url",
+    "identity_url",
+    "scope",
+];
 
 /// A TOML text.
 pub(super) struct Table {

@@ -20,9 +20,7 @@ use figment::Figment;
 
 pub use check::Problem;
 pub use error::ConfigError;
-pub use model::{
-    Broker, Config, Database, Force, Keys, Log, LogFormat, Mode, ProviderApp, Retention, Scheduler, Worker,
-};
+pub use model::{Config, Database, Keys, Log, LogFormat, Mode, ProviderApp, Worker};
 
 /// `config.default.toml`, as compiled in.
 pub const DEFAULTS: &str = include_str!("../../config.default.toml");

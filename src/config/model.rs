@@ -11,7 +11,7 @@ use evergrant_contract::secret::Secret;
 use evergrant_contract::timing::BackOff;
 use serde::{Deserialize, Serialize};
 
-use super::field::{millis, path, secret, secs, text, url};
+use super::field::{list, millis, path, secret, secs, text, url};
 
 /// Everything that can be set. Serializing it shows secrets as `<set>`.
 #[derive(Deserialize, Serialize)]
@@ -41,6 +41,10 @@ pub struct Config {
     pub worker: Worker,
     /// Forced refreshes.
     pub force: Force,
+    /// The HTTP API.
+    pub api: Api,
+    /// Sessions of people.
+    pub auth: Auth,
     /// Provider apps by their names.
     pub providers: BTreeMap<ProviderName, ProviderApp>,
     /// What is forgotten, and when.
@@ -188,6 +192,91 @@ pub struct Worker {
 pub struct Force {
     /// How often a call is repeated, at most, after its token was refused.
     pub max_retries: u32,
+    /// How long a request waits for the outcome.
+    #[serde(rename = "wait_ms", with = "millis")]
+    pub wait: Duration,
+    /// Requests that wait at once, at most.
+    pub waiters_max: usize,
+    /// How long a failure answers everybody who asks.
+    #[serde(rename = "cool_down_ms", with = "millis")]
+    pub cool_down: Duration,
+    /// How long a token counts as just issued.
+    #[serde(rename = "fresh_secs", with = "secs")]
+    pub fresh: Duration,
+}
+
+/// The HTTP API.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Api {
+    /// The address that browsers know it by.
+    #[serde(with = "url")]
+    pub public_url: Option<Url>,
+    /// Where the front end is.
+    #[serde(with = "url")]
+    pub frontend_url: Option<Url>,
+    /// Origins whose pages may call it.
+    #[serde(with = "list")]
+    pub allowed_origins: Vec<String>,
+    /// Proxies in front.
+    pub trusted_proxies: u32,
+    /// The longest request.
+    #[serde(rename = "request_timeout_ms", with = "millis")]
+    pub request_timeout: Duration,
+    /// How long headers may take to arrive.
+    #[serde(rename = "header_timeout_ms", with = "millis")]
+    pub header_timeout: Duration,
+    /// The longest body.
+    #[serde(rename = "body_max_bytes")]
+    pub body_max: usize,
+    /// The longest body of an AMC call.
+    #[serde(rename = "amc_body_max_bytes")]
+    pub amc_body_max: usize,
+    /// How long an AMC call may take until its answer begins.
+    #[serde(rename = "amc_timeout_ms", with = "millis")]
+    pub amc_timeout: Duration,
+    /// How long an AMC call that is throttled waits in all.
+    #[serde(rename = "amc_throttle_budget_ms", with = "millis")]
+    pub amc_throttle_budget: Duration,
+    /// Requests in hand at once.
+    pub in_flight_max: usize,
+    /// Event streams open at once.
+    pub streams_max: usize,
+    /// Requests of the sign-in routes in a minute from one address.
+    pub auth_per_minute: u32,
+    /// Requests of the sign-in and refresh routes in a minute by one user or key.
+    pub auth_per_minute_user: u32,
+}
+
+/// Sessions of people; [`crate::keys`] makes the secret.
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Auth {
+    /// What sessions are signed with.
+    #[serde(with = "secret")]
+    pub secret: Option<Secret>,
+    /// A file that holds the same.
+    #[serde(with = "path")]
+    pub secret_file: Option<PathBuf>,
+    /// How long an access token of a session lives.
+    #[serde(rename = "access_token_secs", with = "secs")]
+    pub access_token: Duration,
+    /// A session that is not used for so long ends.
+    #[serde(rename = "session_idle_secs", with = "secs")]
+    pub session_idle: Duration,
+    /// A session ends after this in any case.
+    #[serde(rename = "session_max_secs", with = "secs")]
+    pub session_max: Duration,
+    /// How long the former session token is tolerated.
+    #[serde(rename = "rotation_grace_secs", with = "secs")]
+    pub rotation_grace: Duration,
+    /// The provider app that people sign in with.
+    pub sign_in_provider: ProviderName,
+    /// Whether people who are not known may sign in.
+    pub open_sign_up: bool,
+    /// Where the provider sends people back to.
+    #[serde(with = "url")]
+    pub redirect_uri: Option<Url>,
 }
 
 /// One provider app. Its defaults are those of `[providers.amazon-na]` in `config.default.toml`; a test compares them.
@@ -212,6 +301,12 @@ pub struct ProviderApp {
     /// Replaces the descriptor's API host.
     #[serde(with = "url")]
     pub api_url: Option<Url>,
+    /// Replaces the host that is asked who has signed in.
+    #[serde(with = "url")]
+    pub identity_url: Option<Url>,
+    /// Replaces the descriptor's scopes.
+    #[serde(with = "text")]
+    pub scope: Option<String>,
     /// The most calls in a second; 0: what the descriptor says.
     pub requests_per_second: u32,
     /// Lets the URLs be plain http on other hosts than this one.
@@ -257,6 +352,11 @@ impl Config {
         self.data_dir.join("fernet.key")
     }
 
+    /// The file with what sessions are signed with, that an embedded process generates when none is given.
+    pub fn generated_secret_path(&self) -> PathBuf {
+        self.data_dir.join("session.key")
+    }
+
     /// Where answers wait that could not be stored before the end.
     pub fn spool_path(&self) -> PathBuf {
         self.worker.spool_dir.clone().unwrap_or_else(|| self.data_dir.join("spool"))
@@ -273,7 +373,12 @@ impl Worker {
 impl ProviderApp {
     /// The URLs that replace those of the descriptor, with the names of their settings.
     pub fn urls(&self) -> impl Iterator<Item = (&'static str, &Url)> {
-        let urls = [("token_url", &self.token_url), ("authorize_url", &self.authorize_url), ("api_url", &self.api_url)];
+        let urls = [
+            ("token_url", &self.token_url),
+            ("authorize_url", &self.authorize_url),
+            ("api_url", &self.api_url),
+            ("identity_url", &self.identity_url),
+        ];
         urls.into_iter().filter_map(|(name, url)| Some((name, url.as_ref()?)))
     }
 }

@@ -63,6 +63,12 @@ fn the_names_of_the_original_project_work_as_they_are() {
         ("AMAZON_TOKEN_URL", "http://127.0.0.1:9/token"),
         ("AMAZON_AUTHORIZE_URL", "http://127.0.0.1:9/authorize"),
         ("AMAZON_API_URL", "http://127.0.0.1:9"),
+        ("AMAZON_IDENTITY_URL", "http://127.0.0.1:9"),
+        ("AMAZON_SCOPE", "profile"),
+        ("AMAZON_OAUTH_REDIRECT_URI", "http://127.0.0.1:8001/api/auth/amazon/callback"),
+        ("JWT_SECRET_KEY", "j"),
+        ("FRONTEND_URL", "http://localhost:3000"),
+        ("ALLOWED_ORIGINS", "http://localhost:3000"),
         ("DATABASE_URL", "postgres://localhost/x"),
         ("AMQP_URL", "amqp://localhost"),
         ("REFRESH_INTERVAL", "61"),
@@ -73,11 +79,14 @@ fn the_names_of_the_original_project_work_as_they_are() {
     assert_eq!(config.scheduler.refresh_interval, Duration::from_secs(61));
     assert_eq!(config.scheduler.refresh_buffer, Duration::from_secs(62));
     assert_eq!(config.force.max_retries, 3);
+    assert!(config.auth.secret.is_some() && config.auth.redirect_uri.is_some() && config.api.frontend_url.is_some());
+    assert_eq!(config.api.allowed_origins, ["http://localhost:3000"]);
     assert_eq!(config.providers.len(), 3);
     for app in config.providers.values() {
         assert_eq!(app.client_id.as_deref(), Some("id"));
         assert_eq!(app.client_secret.as_ref().map(Secret::expose), Some("s"));
-        assert_eq!(app.urls().count(), 3);
+        assert_eq!(app.urls().count(), 4);
+        assert_eq!(app.scope.as_deref(), Some("profile"));
     }
 }
 
@@ -208,6 +217,15 @@ fn dangerous_combinations_are_refused_with_reason_and_remedy() {
         &[("AMQP_URL", "http://hush-hush-0123456789@localhost")],
         &[("EVERGRANT_BROKER_NAMESPACE", "two words")],
         &[("EVERGRANT_WORKER_CONCURRENCY_DUE", "0"), ("EVERGRANT_WORKER_CONCURRENCY_FORCE", "0")],
+        &[("EVERGRANT_API_REQUEST_TIMEOUT_MS", "10000")],
+        &[("EVERGRANT_API_IN_FLIGHT_MAX", "10000")],
+        &[("ALLOWED_ORIGINS", "https://good.example, https://good.example/path, *")],
+        &[("EVERGRANT_API_PUBLIC_URL", "http://ads.example.com")],
+        &[("JWT_SECRET_KEY", HUSH), ("JWT_SECRET_KEY_FILE", "/run/secrets/session")],
+        &[("EVERGRANT_AUTH_SESSION_MAX_SECS", "604799")],
+        &[("EVERGRANT_AUTH_ROTATION_GRACE_SECS", "900")],
+        &[("EVERGRANT_AUTH_ACCESS_TOKEN_SECS", "3601")],
+        &[("EVERGRANT_AUTH_SIGN_IN_PROVIDER", "elsewhere")],
     ];
     let told: Vec<_> = cases.iter().map(|env| problems(&load(env))).collect();
     assert!(told.iter().all(|told| !told.is_empty() && !told.contains(HUSH)), "{told:#?}");
@@ -220,6 +238,8 @@ fn what_stands_just_inside_the_limits_is_accepted() {
         &[("EVERGRANT_WORKER_LEASE_MS", "41001")],
         &[("EVERGRANT_SCHEDULER_REPUBLISH_AFTER_SECS", "45")],
         &[("EVERGRANT_SHUTDOWN_DEADLINE_SECS", "15")],
+        &[("ALLOWED_ORIGINS", "https://good.example,http://localhost:5173")],
+        &[("EVERGRANT_API_PUBLIC_URL", "http://localhost:8001"), ("FRONTEND_URL", "http://localhost:5173")],
         &[("AMAZON_TOKEN_URL", "http://localhost:9/token"), ("AMAZON_API_URL", "http://[::1]:9")],
         &[
             ("EVERGRANT_PROVIDERS_AMAZON_NA_TOKEN_URL", "http://sim:9"),
@@ -234,8 +254,18 @@ fn what_stands_just_inside_the_limits_is_accepted() {
 #[test]
 fn every_setting_that_must_not_be_zero_is_refused_at_zero() {
     let shown = serde_json::to_value(load(&[])).unwrap();
-    let may_be_zero = ["admit_patience_ms", "takeover_grace_ms", "commit_budget_ms", "max_retries"];
-    for section in ["database", "broker", "scheduler", "worker", "retention", "force"] {
+    let may_be_zero = [
+        "admit_patience_ms",
+        "takeover_grace_ms",
+        "commit_budget_ms",
+        "max_retries",
+        "cool_down_ms",
+        "fresh_secs",
+        "trusted_proxies",
+        "amc_throttle_budget_ms",
+        "rotation_grace_secs",
+    ];
+    for section in ["database", "broker", "scheduler", "worker", "retention", "force", "api", "auth"] {
         for (key, default) in shown[section].as_object().unwrap() {
             if default.is_number() && !may_be_zero.contains(&key.as_str()) {
                 let variable = format!("EVERGRANT_{section}_{key}").to_uppercase();
@@ -249,10 +279,10 @@ fn every_setting_that_must_not_be_zero_is_refused_at_zero() {
 #[test]
 fn shown_secrets_are_hidden() {
     let config =
-        load(&[("FERNET_KEY", HUSH), ("AMAZON_CLIENT_SECRET", HUSH), ("DATABASE_URL", HUSH), ("AMQP_URL", HUSH)]);
+        load(&[("FERNET_KEY", HUSH), ("AMAZON_CLIENT_SECRET", HUSH), ("DATABASE_URL", HUSH), ("AMQP_URL", HUSH), ("JWT_SECRET_KEY", HUSH)]);
     let shown = serde_json::to_string(&config).unwrap();
     assert!(!shown.contains(HUSH));
-    assert_eq!(shown.matches("<set>").count(), 6, "three apps, the key, two URLs");
+    assert_eq!(shown.matches("<set>").count(), 7, "three apps, the key, two URLs, the sessions' secret");
 }
 
 /// Workers check each descriptor's policy too, the user's own among them; here the two must not disagree.
