@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use evergrant_contract::Timestamp;
 use evergrant_contract::connection::{
-    AccessToken, Connection, ConnectionFilter, IfPresent, NewConnection, Stats, Stored,
+    AccessToken, Connection, ConnectionFilter, IfPresent, NewConnection, Reconnected, Stats, Stored,
 };
 use evergrant_contract::ids::{ConnectionId, Version};
 use evergrant_contract::ports::{Connections, StoreError};
@@ -20,6 +20,7 @@ use super::error::Explain;
 use super::listing;
 use super::put::Put;
 use super::quarantine::{self, Restore};
+use super::reconnect::Reconnect;
 use super::sealed;
 use super::writer::{Scope, Write};
 
@@ -27,6 +28,10 @@ use super::writer::{Scope, Write};
 impl Connections for SqliteStore {
     async fn put(&self, connections: Vec<NewConnection>, if_present: IfPresent) -> Result<Vec<Stored>, StoreError> {
         self.writer.write(Put { connections, if_present }).await
+    }
+
+    async fn reconnect(&self, id: ConnectionId, consent: NewConnection) -> Result<Reconnected, StoreError> {
+        self.writer.write(Reconnect { id, consent }).await
     }
 
     async fn find(&self, id: ConnectionId) -> Result<Option<Connection>, StoreError> {

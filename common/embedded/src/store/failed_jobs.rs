@@ -8,10 +8,10 @@ use evergrant_contract::ports::{FailedJobs, StoreError};
 use sqlx::SqliteConnection;
 use uuid::Uuid;
 
-use super::SqliteStore;
 use super::columns::{Row, json_text, millis};
 use super::error::Explain;
 use super::writer::{Scope, Write};
+use super::{SqliteStore, flows, sessions};
 
 #[async_trait]
 impl FailedJobs for SqliteStore {
@@ -107,6 +107,8 @@ impl Write for ForgetBefore {
                 .explain()?;
         let attempts =
             sqlx::query!("DELETE FROM attempts WHERE at < ?", before).execute(&mut *scope.db).await.explain()?;
-        Ok(jobs.rows_affected() + attempts.rows_affected())
+        let sessions = sessions::forget_before(scope, self.0).await?;
+        let flows = flows::forget_before(scope, self.0).await?;
+        Ok(jobs.rows_affected() + attempts.rows_affected() + sessions + flows)
     }
 }

@@ -2,20 +2,25 @@
 //!
 //! Writes go through one [`writer`], which groups what is waiting into one commit; reads through a pool of their own.
 
+mod api_keys;
 mod apps;
 mod columns;
 mod connections;
 mod error;
 mod failed_jobs;
 mod file;
+mod flows;
 mod leases;
 mod listing;
 mod offices;
 mod put;
 mod quarantine;
+mod reconnect;
 mod schedule;
 mod sealed;
+mod sessions;
 mod settle;
+mod users;
 mod writer;
 
 use std::sync::Arc;

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use async_trait::async_trait;
 use evergrant_contract::connection::{IfPresent, NewConnection, Stored};
-use evergrant_contract::ids::ConnectionId;
+use evergrant_contract::ids::{ConnectionId, Version};
 use evergrant_contract::ports::StoreError;
 use evergrant_contract::state::{Reason, State};
 use serde_json::{Value, json};
@@ -173,23 +173,29 @@ fn row(scope: &Scope<'_>, id: ConnectionId, connection: &NewConnection) -> Value
     })
 }
 
-/// Puts new tokens in the place of those of a connection, whatever its state was. Whoever holds its lease loses by version.
-async fn replace(scope: &mut Scope<'_>, id: ConnectionId, connection: &NewConnection) -> Result<(), StoreError> {
+/// Puts new tokens in the place of those of a connection, whatever its state was, and answers with the version that they
+/// have. Whoever holds its lease loses by version.
+pub(super) async fn replace(
+    scope: &mut Scope<'_>,
+    id: ConnectionId,
+    connection: &NewConnection,
+) -> Result<Version, StoreError> {
     let (state, reason, refresh_at) = start(connection);
     let (state, reason) = (state.as_str(), reason.map(Reason::as_str));
     let sealed = seal(scope, id, connection);
     let expires_at = connection.expires_at.map(millis);
     let id = id.uuid();
-    sqlx::query!(
-        "UPDATE schedules SET state = ?, reason = ?, version = version + 1, refresh_at = ?, lease_owner = NULL,
-             lease_until = NULL, contested_at = NULL, failures = 0, suspicions = 0
-         WHERE connection_id = ?",
+    let version = sqlx::query_scalar!(
+        r#"UPDATE schedules SET state = ?, reason = ?, version = version + 1, refresh_at = ?, lease_owner = NULL,
+               lease_until = NULL, contested_at = NULL, failures = 0, suspicions = 0
+           WHERE connection_id = ?
+           RETURNING version AS "version!: i64""#,
         state,
         reason,
         refresh_at,
         id,
     )
-    .execute(&mut *scope.db)
+    .fetch_one(&mut *scope.db)
     .await
     .explain()?;
     sqlx::query!(
@@ -205,7 +211,8 @@ async fn replace(scope: &mut Scope<'_>, id: ConnectionId, connection: &NewConnec
     .execute(&mut *scope.db)
     .await
     .explain()?;
-    rename(scope, id, connection).await
+    rename(scope, id, connection).await?;
+    Ok(Version::new(version))
 }
 
 /// Writes what a consent says besides its tokens.

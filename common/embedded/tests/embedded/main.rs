@@ -3,5 +3,6 @@
 
 mod conformance;
 mod events;
+mod people;
 mod queue;
 mod store;

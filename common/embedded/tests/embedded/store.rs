@@ -44,7 +44,7 @@ impl File {
     }
 
     /// A connection past the store, for what no port can do.
-    async fn raw(&self) -> SqliteConnection {
+    pub(crate) async fn raw(&self) -> SqliteConnection {
         SqliteConnection::connect(&format!("sqlite://{}", self.path().display())).await.unwrap()
     }
 
@@ -363,7 +363,10 @@ async fn a_settlement_that_breaks_a_rule_is_refused_without_its_ciphertext() {
 async fn a_file_that_cannot_be_used_says_what_to_do() {
     let (file, keyring, clock) = (File::new(), keyring(), ManualClock::new());
     file.open(&keyring, &clock).await.close().await;
-    sqlx::query("UPDATE _evergrant_migrations SET version = 9999").execute(&mut file.raw().await).await.unwrap();
+    sqlx::query("UPDATE _evergrant_migrations SET version = 9999 WHERE version = 1")
+        .execute(&mut file.raw().await)
+        .await
+        .unwrap();
     let newer = file.try_open(&keyring, &clock).await.err().unwrap();
     assert!(newer.to_string().contains("newer release"), "{newer}");
 

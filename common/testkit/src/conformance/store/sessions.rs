@@ -67,7 +67,7 @@ pub async fn advancing_counts_the_tokens_one_by_one(store: Arc<dyn Store>, clock
 /// Many tabs present the same token at once: one of them gets the next, and the others are told to look again.
 pub async fn one_of_fifty_callers_advances_a_session(store: Arc<dyn Store>, clock: Arc<ManualClock>) {
     let opened = sign_in(&*store, &clock, "user").await;
-    for generation in FIRST_GENERATION..FIRST_GENERATION + 3 {
+    for generation in [FIRST_GENERATION, FIRST_GENERATION + 1, FIRST_GENERATION + 2] {
         let now = clock.now() + secs(generation);
         let answers = at_once(50, |_| {
             let store = Arc::clone(&store);
