@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use evergrant_contract::Timestamp;
 use evergrant_contract::connection::{
-    AccessToken, Connection, ConnectionFilter, IfPresent, NewConnection, Stats, Stored,
+    AccessToken, Connection, ConnectionFilter, IfPresent, NewConnection, Reconnected, Stats, Stored,
 };
 use evergrant_contract::ids::{ConnectionId, ProviderName, UserId, Version};
 use evergrant_contract::ports::{Connections, StoreError};
@@ -23,19 +23,15 @@ impl Connections for PgStore {
         self.put_all(&connections, if_present).await
     }
 
+    async fn reconnect(&self, id: ConnectionId, consent: NewConnection) -> Result<Reconnected, StoreError> {
+        self.reconnect_one(id, &consent).await
+    }
+
     async fn find(&self, id: ConnectionId) -> Result<Option<Connection>, StoreError> {
-        let row = sqlx::query_as!(
-            ConnectionRow,
-            "SELECT c.id, c.user_id, c.provider, c.account, c.label, c.scopes, s.state, s.reason, s.version, s.refresh_at,
-                    t.expires_at, t.refreshed_at, c.consent_at, c.refresh_expires_at, s.failures, t.last_error, t.key,
-                    s.lease_until, c.created_at
-             FROM connections c JOIN schedules s ON s.connection_id = c.id JOIN tokens t ON t.connection_id = c.id
-             WHERE c.id = $1",
-            id.uuid(),
-        )
-        .fetch_optional(&self.pool)
-        .await
-        .map_err(store_error)?;
+        let row = sqlx::query_file_as!(ConnectionRow, "src/store/sql/connection.sql", id.uuid())
+            .fetch_optional(&self.pool)
+            .await
+            .map_err(store_error)?;
         row.map(Connection::try_from).transpose()
     }
 
@@ -72,15 +68,10 @@ impl Connections for PgStore {
     }
 
     async fn access_token(&self, id: ConnectionId) -> Result<Option<AccessToken>, StoreError> {
-        let row = sqlx::query!(
-            r#"SELECT s.version, t.expires_at, t.access_token AS "access_token!"
-               FROM schedules s JOIN tokens t USING (connection_id)
-               WHERE s.connection_id = $1 AND s.refresh_at IS NOT NULL AND t.access_token IS NOT NULL"#,
-            id.uuid(),
-        )
-        .fetch_optional(&self.pool)
-        .await
-        .map_err(store_error)?;
+        let row = sqlx::query_file!("src/store/sql/access_token.sql", id.uuid())
+            .fetch_optional(&self.pool)
+            .await
+            .map_err(store_error)?;
         Ok(row.and_then(|row| {
             // One that does not open is as good as none: a refresh brings another, or finds out what is wrong.
             let opened = self.vault.open(id, Field::AccessToken, row.access_token);

@@ -33,6 +33,11 @@ pub(super) fn store_error(error: sqlx::Error) -> StoreError {
     }
 }
 
+/// Whether somebody else has what must be one's own. It ends the transaction that it happens in.
+pub(super) fn is_unique_violation(error: &sqlx::Error) -> bool {
+    error.as_database_error().is_some_and(sqlx::error::DatabaseError::is_unique_violation)
+}
+
 /// The same error once more, for another caller of the same batch.
 pub(super) fn again(error: &StoreError) -> StoreError {
     match error {

@@ -14,7 +14,7 @@ use super::PgStore;
 use super::error::store_error;
 use super::row::{corrupt, text, word};
 
-/// Rows that one statement forgets, so that none holds its locks for long.
+/// Rows that one statement forgets.
 const FORGOTTEN_AT_ONCE: i64 = 10_000;
 
 #[async_trait]
@@ -41,25 +41,47 @@ impl FailedJobs for PgStore {
     async fn forget_before(&self, before: Timestamp) -> Result<u64, StoreError> {
         let mut forgotten = 0;
         loop {
-            let jobs = sqlx::query!(
-                "DELETE FROM failed_jobs WHERE id IN (
-                     SELECT id FROM failed_jobs WHERE state IN ('replayed', 'discarded') AND failed_at < $1 LIMIT $2
-                 )",
-                before,
-                FORGOTTEN_AT_ONCE,
-            );
-            let attempts = sqlx::query!(
-                "DELETE FROM attempts WHERE id IN (SELECT id FROM attempts WHERE at < $1 LIMIT $2)",
-                before,
-                FORGOTTEN_AT_ONCE,
-            );
-            let jobs = jobs.execute(&self.pool).await.map_err(store_error)?.rows_affected();
-            let attempts = attempts.execute(&self.pool).await.map_err(store_error)?.rows_affected();
-            forgotten += jobs + attempts;
-            if jobs + attempts == 0 {
+            let rows = self.forget_some(before).await.map_err(store_error)?;
+            if rows == 0 {
                 return Ok(forgotten);
             }
+            forgotten += rows;
         }
+    }
+}
+
+impl PgStore {
+    /// One statement a table, so that none holds its locks for long. How many rows.
+    async fn forget_some(&self, before: Timestamp) -> Result<u64, sqlx::Error> {
+        let jobs = sqlx::query!(
+            "DELETE FROM failed_jobs WHERE id IN (
+                 SELECT id FROM failed_jobs WHERE state IN ('replayed', 'discarded') AND failed_at < $1 LIMIT $2
+             )",
+            before,
+            FORGOTTEN_AT_ONCE,
+        );
+        let attempts = sqlx::query!(
+            "DELETE FROM attempts WHERE id IN (SELECT id FROM attempts WHERE at < $1 LIMIT $2)",
+            before,
+            FORGOTTEN_AT_ONCE,
+        );
+        let sessions = sqlx::query!(
+            // No index has the end of a session: each of its tokens moves that, and is to be written in place.
+            "DELETE FROM sessions WHERE id IN (
+                 SELECT id FROM sessions WHERE least(ended_at, idle_until, ends_at) < $1 LIMIT $2
+             )",
+            before,
+            FORGOTTEN_AT_ONCE,
+        );
+        let flows = sqlx::query!(
+            "DELETE FROM flows WHERE state IN (SELECT state FROM flows WHERE expires_at < $1 LIMIT $2)",
+            before,
+            FORGOTTEN_AT_ONCE,
+        );
+        Ok(jobs.execute(&self.pool).await?.rows_affected()
+            + attempts.execute(&self.pool).await?.rows_affected()
+            + sessions.execute(&self.pool).await?.rows_affected()
+            + flows.execute(&self.pool).await?.rows_affected())
     }
 }
 

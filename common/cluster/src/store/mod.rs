@@ -10,6 +10,7 @@
 //! transactions never wait for each other in a circle.
 
 mod acquire;
+mod api_keys;
 mod apps;
 mod batch;
 mod connect;
@@ -20,12 +21,15 @@ mod leases;
 mod migrations;
 mod offices;
 mod put;
+mod reconnect;
 mod restore;
 mod row;
 mod schedule;
 mod seal;
+mod sessions;
 mod settle;
 mod time;
+mod users;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -32,7 +32,7 @@ impl PgStore {
             for places in wave.chunks(ROWS_AT_ONCE) {
                 let rows: Vec<_> = places.iter().map(|place| Identity::new(&new[*place])).collect();
                 let chunk = Chunk { rows, if_present, vault: &self.vault, now: self.time.now() };
-                let outcomes = chunk.put(&mut transaction).await.map_err(store_error)?;
+                let outcomes = chunk.put(&mut transaction).await?;
                 stored.extend(places.iter().copied().zip(outcomes));
             }
         }
@@ -67,14 +67,14 @@ fn key(new: &NewConnection) -> Key<'_> {
 }
 
 /// A connection to be made, with the id that it gets if it is new.
-struct Identity<'a> {
+pub(super) struct Identity<'a> {
     id: ConnectionId,
     new: &'a NewConnection,
     account: String,
 }
 
 impl<'a> Identity<'a> {
-    fn new(new: &'a NewConnection) -> Self {
+    pub(super) fn new(new: &'a NewConnection) -> Self {
         Self { id: ConnectionId::generate(), new, account: text(&new.account) }
     }
 }
@@ -88,17 +88,21 @@ struct Chunk<'a> {
 }
 
 impl Chunk<'_> {
-    async fn put(&self, connection: &mut PgConnection) -> Result<Vec<Stored>, sqlx::Error> {
-        self.insert_identities(connection).await?;
-        let ids = self.stored_ids(connection).await?;
+    async fn put(&self, connection: &mut PgConnection) -> Result<Vec<Stored>, StoreError> {
+        let ids = self.ids(connection).await.map_err(store_error)?;
         let found: Vec<_> = self.rows.iter().zip(&ids).map(|(row, id)| (ConnectionId::from(*id), row)).collect();
         let is_new = |id: ConnectionId, row: &Identity<'_>| id == row.id;
         let (fresh, present): (Vec<_>, Vec<_>) = found.iter().copied().partition(|(id, row)| is_new(*id, row));
         match self.if_present {
-            IfPresent::Keep => self.write_tokens(connection, &fresh).await?,
+            IfPresent::Keep => write_tokens(connection, self.vault, &fresh).await.map_err(store_error)?,
             IfPresent::Replace => {
-                self.write_tokens(connection, &found).await?;
-                replace_identities(connection, &present).await?;
+                write_tokens(connection, self.vault, &found).await.map_err(store_error)?;
+                let replaced = replace_identities(connection, &present).await.map_err(store_error)?;
+                if replaced != present.len() as u64 {
+                    return Err(StoreError::Unavailable(
+                        "the account of a connection became known meanwhile".to_owned(),
+                    ));
+                }
             }
         }
         let outcome = |(id, row): (ConnectionId, &Identity<'_>)| match self.if_present {
@@ -107,6 +111,18 @@ impl Chunk<'_> {
             IfPresent::Replace => Stored::Replaced(id),
         };
         Ok(found.into_iter().map(outcome).collect())
+    }
+
+    /// The ids under which the connections stand now: those just given, or older ones.
+    async fn ids(&self, connection: &mut PgConnection) -> Result<Vec<Uuid>, sqlx::Error> {
+        loop {
+            self.insert_identities(connection).await?;
+            let ids = self.stored_ids(connection).await?;
+            // One that was in the way may have been given its account since: then this one is new after all.
+            if ids.len() == self.rows.len() {
+                return Ok(ids);
+            }
+        }
     }
 
     async fn insert_identities(&self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
@@ -135,7 +151,6 @@ impl Chunk<'_> {
         Ok(())
     }
 
-    /// The ids under which the connections stand now: those just given, or older ones.
     async fn stored_ids(&self, connection: &mut PgConnection) -> Result<Vec<Uuid>, sqlx::Error> {
         let rows = &self.rows;
         sqlx::query_scalar!(
@@ -150,69 +165,71 @@ impl Chunk<'_> {
         .fetch_all(connection)
         .await
     }
-
-    /// Writes schedules and tokens; those of an existing connection take the place of the former ones.
-    async fn write_tokens(
-        &self,
-        connection: &mut PgConnection,
-        rows: &[(ConnectionId, &Identity<'_>)],
-    ) -> Result<(), sqlx::Error> {
-        if rows.is_empty() {
-            return Ok(());
-        }
-        let sealed: Vec<_> = rows.iter().map(|(id, row)| Sealed::new(self.vault, *id, row.new)).collect();
-        sqlx::query!(
-            "INSERT INTO schedules AS s (connection_id, provider, state, reason, version, refresh_at)
-             SELECT n.connection_id, n.provider, n.state, n.reason, 1, n.refresh_at
-             FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::timestamptz[])
-                 AS n (connection_id, provider, state, reason, refresh_at)
-             ORDER BY n.connection_id
-             -- Whoever holds the lease holds it for tokens that are gone.
-             ON CONFLICT (connection_id) DO UPDATE SET
-                 state = excluded.state, reason = excluded.reason, version = s.version + 1,
-                 refresh_at = excluded.refresh_at, lease_owner = NULL, lease_until = NULL, contested_at = NULL,
-                 failures = 0, suspicions = 0",
-            &rows.iter().map(|(id, _)| id.uuid()).collect::<Vec<_>>(),
-            &rows.iter().map(|(_, row)| row.new.provider.as_str()).collect::<Vec<_>>() as &[&str],
-            &sealed.iter().map(|row| row.state.as_str()).collect::<Vec<_>>() as &[&str],
-            &sealed.iter().map(|row| row.reason.map(Reason::as_str)).collect::<Vec<_>>() as &[Option<&str>],
-            &sealed.iter().map(|row| row.refresh_at).collect::<Vec<_>>() as &[Option<Timestamp>],
-        )
-        .execute(&mut *connection)
-        .await?;
-        sqlx::query!(
-            "INSERT INTO tokens (connection_id, access_token, refresh_token, key, expires_at)
-             SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::timestamptz[])
-             ON CONFLICT (connection_id) DO UPDATE SET
-                 access_token = excluded.access_token, refresh_token = excluded.refresh_token, key = excluded.key,
-                 expires_at = excluded.expires_at, last_error = NULL, unread_answer = NULL",
-            &rows.iter().map(|(id, _)| id.uuid()).collect::<Vec<_>>(),
-            &sealed.iter().map(|row| row.access_token.as_deref()).collect::<Vec<_>>() as &[Option<&str>],
-            &sealed.iter().map(|row| row.refresh_token.as_deref()).collect::<Vec<_>>() as &[Option<&str>],
-            &sealed.iter().map(|row| row.key).collect::<Vec<_>>() as &[Option<&str>],
-            &rows.iter().map(|(_, row)| row.new.expires_at.map(to_millis)).collect::<Vec<_>>()
-                as &[Option<Timestamp>],
-        )
-        .execute(connection)
-        .await?;
-        Ok(())
-    }
 }
 
-async fn replace_identities(
+/// Writes schedules and tokens; those of an existing connection take the place of the former ones.
+pub(super) async fn write_tokens(
     connection: &mut PgConnection,
+    vault: &Vault,
     rows: &[(ConnectionId, &Identity<'_>)],
 ) -> Result<(), sqlx::Error> {
     if rows.is_empty() {
         return Ok(());
     }
+    let sealed: Vec<_> = rows.iter().map(|(id, row)| Sealed::new(vault, *id, row.new)).collect();
     sqlx::query!(
-        "UPDATE connections c SET
-             label = n.label, scopes = n.scopes, consent_at = n.consent_at, refresh_expires_at = n.refresh_expires_at
-         FROM unnest($1::uuid[], $2::text[], $3::text[], $4::timestamptz[], $5::timestamptz[])
-             AS n (id, label, scopes, consent_at, refresh_expires_at)
-         WHERE c.id = n.id",
+        "INSERT INTO schedules AS s (connection_id, provider, state, reason, version, refresh_at)
+         SELECT n.connection_id, n.provider, n.state, n.reason, 1, n.refresh_at
+         FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::timestamptz[])
+             AS n (connection_id, provider, state, reason, refresh_at)
+         ORDER BY n.connection_id
+         -- Whoever holds the lease holds it for tokens that are gone.
+         ON CONFLICT (connection_id) DO UPDATE SET
+             state = excluded.state, reason = excluded.reason, version = s.version + 1,
+             refresh_at = excluded.refresh_at, lease_owner = NULL, lease_until = NULL, contested_at = NULL,
+             failures = 0, suspicions = 0",
         &rows.iter().map(|(id, _)| id.uuid()).collect::<Vec<_>>(),
+        &rows.iter().map(|(_, row)| row.new.provider.as_str()).collect::<Vec<_>>() as &[&str],
+        &sealed.iter().map(|row| row.state.as_str()).collect::<Vec<_>>() as &[&str],
+        &sealed.iter().map(|row| row.reason.map(Reason::as_str)).collect::<Vec<_>>() as &[Option<&str>],
+        &sealed.iter().map(|row| row.refresh_at).collect::<Vec<_>>() as &[Option<Timestamp>],
+    )
+    .execute(&mut *connection)
+    .await?;
+    sqlx::query!(
+        "INSERT INTO tokens (connection_id, access_token, refresh_token, key, expires_at)
+         SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::timestamptz[])
+         ON CONFLICT (connection_id) DO UPDATE SET
+             access_token = excluded.access_token, refresh_token = excluded.refresh_token, key = excluded.key,
+             expires_at = excluded.expires_at, last_error = NULL, unread_answer = NULL",
+        &rows.iter().map(|(id, _)| id.uuid()).collect::<Vec<_>>(),
+        &sealed.iter().map(|row| row.access_token.as_deref()).collect::<Vec<_>>() as &[Option<&str>],
+        &sealed.iter().map(|row| row.refresh_token.as_deref()).collect::<Vec<_>>() as &[Option<&str>],
+        &sealed.iter().map(|row| row.key).collect::<Vec<_>>() as &[Option<&str>],
+        &rows.iter().map(|(_, row)| row.new.expires_at.map(to_millis)).collect::<Vec<_>>() as &[Option<Timestamp>],
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Writes what else a consent says. How many rows: one that has another account is left alone, for the caller to give up.
+pub(super) async fn replace_identities(
+    connection: &mut PgConnection,
+    rows: &[(ConnectionId, &Identity<'_>)],
+) -> Result<u64, sqlx::Error> {
+    if rows.is_empty() {
+        return Ok(0);
+    }
+    let done = sqlx::query!(
+        "UPDATE connections c SET
+             account = n.account, label = n.label, scopes = n.scopes, consent_at = n.consent_at,
+             refresh_expires_at = n.refresh_expires_at
+         FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::timestamptz[])
+             AS n (id, account, label, scopes, consent_at, refresh_expires_at)
+         WHERE c.id = n.id AND c.account IN (n.account, '')",
+        &rows.iter().map(|(id, _)| id.uuid()).collect::<Vec<_>>(),
+        &rows.iter().map(|(_, row)| row.account.as_str()).collect::<Vec<_>>() as &[&str],
         &rows.iter().map(|(_, row)| text(&row.new.label)).collect::<Vec<_>>(),
         &rows.iter().map(|(_, row)| text(&row.new.scopes)).collect::<Vec<_>>(),
         &rows.iter().map(|(_, row)| row.new.consent_at.map(to_millis)).collect::<Vec<_>>() as &[Option<Timestamp>],
@@ -221,7 +238,7 @@ async fn replace_identities(
     )
     .execute(connection)
     .await?;
-    Ok(())
+    Ok(done.rows_affected())
 }
 
 /// Where a new connection starts, and its tokens without a plaintext in them.

@@ -10,6 +10,9 @@ use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, PgConnection};
 use uuid::Uuid;
 
+/// The migrations of this release.
+pub(crate) const MIGRATIONS: [&str; 2] = ["0001_engine", "0002_people"];
+
 /// A database with all migrations; dropped with this.
 pub(crate) struct Database {
     name: String,
@@ -21,7 +24,7 @@ impl Database {
     /// `None`: there is no server, which was said loudly.
     pub(crate) async fn fresh() -> Option<Self> {
         let database = Self::empty().await?;
-        assert_eq!(PgStore::migrate(&database.options).await.unwrap(), ["0001_engine"]);
+        assert_eq!(PgStore::migrate(&database.options).await.unwrap(), MIGRATIONS);
         Some(database)
     }
 

@@ -1,0 +1,5 @@
+SELECT id, email, name, account, is_admin, is_active, profile_ids, marketplace_ids, created_at
+FROM users
+WHERE id COLLATE "C" > $1
+ORDER BY id COLLATE "C"
+LIMIT $2
