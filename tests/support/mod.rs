@@ -1,6 +1,8 @@
 //! A harness of real processes: a whole system, the outside world simulated, everything else as in production.
 
+mod api;
 mod blows;
+mod consent;
 mod database;
 mod export;
 mod http;
@@ -14,6 +16,7 @@ mod turn;
 pub(crate) mod wait;
 mod world;
 
+pub(crate) use api::{Caller, Reply};
 pub(crate) use blows::{Blow, Blows};
 pub(crate) use settings::Pace;
 pub(crate) use world::{Plan, Shape, World};

@@ -74,7 +74,8 @@ impl Process {
         line["process"].as_str().expect("the process id").to_owned()
     }
 
-    fn address(&self) -> Option<String> {
+    /// Where it listens, once it says so.
+    pub(crate) fn address(&self) -> Option<String> {
         let line = self.lines("API listening").into_iter().next()?;
         line["address"].as_str().map(str::to_owned)
     }

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use futures::StreamExt as _;
 use lapin::options::{
-    BasicConsumeOptions, BasicPublishOptions, ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions,
+    BasicConsumeOptions, BasicPublishOptions, ExchangeDeclareOptions, ExchangeDeleteOptions, QueueBindOptions, QueueDeclareOptions,
     QueueDeleteOptions, QueuePurgeOptions,
 };
 use lapin::types::FieldTable;
@@ -82,6 +82,11 @@ impl Tap {
     /// Deletes a queue with all that is in it: how many messages were lost.
     pub(crate) async fn delete(&self, queue: &str) -> u32 {
         self.channel.queue_delete(queue.into(), QueueDeleteOptions::default()).await.unwrap()
+    }
+
+    /// Deletes an exchange, and with it every way through it.
+    pub(crate) async fn delete_exchange(&self, exchange: &str) {
+        self.channel.exchange_delete(exchange.into(), ExchangeDeleteOptions::default()).await.unwrap();
     }
 
     /// Puts a message into a queue.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::Output;
+use std::process::{Output, Stdio};
 use std::time::Duration;
 
 use evergrant_sim::{LedgerEntry, Rotation, Sim, SimOptions};
@@ -25,6 +25,7 @@ use super::tap::{Heard, Tap};
 use super::turn::Turn;
 
 const CLIENT_SECRET: &str = "an-e2e-client-secret-that-nobody-may-see";
+const SESSION_SECRET: &str = "an-e2e-session-secret-that-nobody-may-see";
 
 /// One of the two shapes of the system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,6 +114,10 @@ impl World {
         env.insert("AMAZON_CLIENT_ID".to_owned(), client_id);
         env.insert("AMAZON_CLIENT_SECRET".to_owned(), CLIENT_SECRET.to_owned());
         env.insert("AMAZON_TOKEN_URL".to_owned(), sim.token_url().to_string());
+        env.insert("AMAZON_AUTHORIZE_URL".to_owned(), sim.url().join("ap/oa").unwrap().to_string());
+        env.insert("AMAZON_API_URL".to_owned(), sim.url().to_string());
+        env.insert("AMAZON_IDENTITY_URL".to_owned(), sim.url().to_string());
+        env.insert("JWT_SECRET_KEY".to_owned(), SESSION_SECRET.to_owned());
         let mut world = Self {
             shape: plan.shape,
             token_lifetime: plan.token_lifetime,
@@ -121,7 +126,7 @@ impl World {
             cluster: None,
             env,
             folder: tempfile::tempdir().unwrap(),
-            secrets: vec![CLIENT_SECRET.to_owned()],
+            secrets: vec![CLIENT_SECRET.to_owned(), SESSION_SECRET.to_owned()],
             logs,
             started: 0,
             ended: false,
@@ -173,6 +178,35 @@ impl World {
     pub(crate) fn set_key(&mut self, key: &str) {
         self.secrets.extend(key.split(',').map(str::to_owned));
         self.env.insert("FERNET_KEY".to_owned(), key.to_owned());
+    }
+
+    /// Gives processes that start from now on this setting.
+    pub(crate) fn set(&mut self, name: &str, value: &str) {
+        self.env.insert(name.to_owned(), value.to_owned());
+    }
+
+    /// Nobody may see this from now on, wherever it was written.
+    pub(crate) fn keep_secret(&mut self, secret: &str) {
+        self.secrets.push(secret.to_owned());
+    }
+
+    /// Makes an API key.
+    pub(crate) fn api_key(&mut self, name: &str, scopes: &[&str], user: Option<&str>) -> String {
+        let mut args = vec!["api-keys", "create", name];
+        args.extend(scopes.iter().flat_map(|scope| ["--scope", scope]));
+        args.extend(user.iter().flat_map(|user| ["--user", user]));
+        // It prints the key, so what it prints is not kept with the logs.
+        let output = evergrant(self.folder.path(), &self.env_of("cli"), &args).output().expect("the program starts");
+        let key = Answer::from(output).success().stdout.trim().to_owned();
+        assert!(key.starts_with("egk_"), "this is no API key");
+        self.keep_secret(&key);
+        key
+    }
+
+    /// Where the processes with a role answer.
+    pub(crate) fn addresses(&self, role: &str) -> Vec<String> {
+        let with_role = self.processes.iter().filter(|process| process.role() == role);
+        with_role.map(|process| process.address().expect("it listens")).collect()
     }
 
     /// The `FERNET_KEY` of processes that start now.
@@ -246,8 +280,19 @@ impl World {
 
     /// Runs a command to its end. What it prints is searched for secrets as well.
     pub(crate) fn ask(&mut self, args: &[&str]) -> Answer {
-        let output = evergrant(self.folder.path(), &self.env_of("cli"), args).output().expect("the program starts");
-        let answer = Answer::from(output);
+        self.ask_with_input(args, "")
+    }
+
+    /// The same, with something to read.
+    pub(crate) fn ask_with_input(&mut self, args: &[&str], input: &str) -> Answer {
+        let mut command = evergrant(self.folder.path(), &self.env_of("cli"), args);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the program starts");
+        let mut stdin = child.stdin.take().expect("its input");
+        // A command that reads nothing may have ended already.
+        let _ = stdin.write_all(input.as_bytes());
+        drop(stdin);
+        let answer = Answer::from(child.wait_with_output().unwrap());
         let mut log = OpenOptions::new().create(true).append(true).open(self.logs.join("commands.log")).unwrap();
         writeln!(log, "{args:?} ended with {}\n{}\n{}", answer.code, answer.stdout, answer.stderr).unwrap();
         answer

@@ -14,6 +14,10 @@ pub enum Kind {
     RefreshToken,
     /// A Fernet ciphertext: harmless without the key, and still no business of a log.
     FernetToken,
+    /// An API key of ours.
+    ApiKey,
+    /// A signed token, such as a session's access token.
+    Jwt,
     /// A secret that the test named, by its place in the list.
     Named(usize),
 }
@@ -36,7 +40,7 @@ impl fmt::Display for Place {
 }
 
 /// The beginnings of token-like things, each as it stands and as a URL spells it.
-const MARKS: [(&str, Kind); 7] = [
+const MARKS: [(&str, Kind); 9] = [
     ("Atza|", Kind::AccessToken),
     ("Atza%7C", Kind::AccessToken),
     ("Atza%7c", Kind::AccessToken),
@@ -45,10 +49,15 @@ const MARKS: [(&str, Kind); 7] = [
     ("Atzr%7c", Kind::RefreshToken),
     // Version 0x80 and the upper half of a time stamp before the year 2106, in base64.
     ("gAAAAA", Kind::FernetToken),
+    ("egk_", Kind::ApiKey),
+    // A JSON object that begins with a key, in base64.
+    ("eyJ", Kind::Jwt),
 ];
 
 /// The shortest Fernet token: version, time, one block of IV, one of ciphertext and the MAC, in base64.
 const SHORTEST_FERNET_TOKEN: usize = 100;
+/// The length of an API key without its mark: 32 hexadecimal digits, `_` and 43 characters of base64.
+const API_KEY: usize = 32 + 1 + 43;
 
 /// Every token-like thing in the text, and every occurrence of the secrets named, such as client secrets and keys.
 ///
@@ -74,6 +83,9 @@ fn is_token(from_mark: &str, mark: &str, kind: Kind) -> bool {
     let behind = from_mark[mark.len()..].find(|c| !is_token_char(c)).unwrap_or(from_mark.len() - mark.len());
     match kind {
         Kind::FernetToken => mark.len() + behind >= SHORTEST_FERNET_TOKEN,
+        Kind::ApiKey => behind >= API_KEY,
+        // Header and claims are objects both.
+        Kind::Jwt => from_mark[..mark.len() + behind].contains(".eyJ"),
         _ => behind > 0,
     }
 }
@@ -99,13 +111,15 @@ mod tests {
         assert_eq!(kinds(r#"{"access_token":"Atza|IwEBI"}"#), [Kind::AccessToken]);
         assert_eq!(kinds("refresh_token=Atzr%7CIwEBI&x=1 Atzr|a"), [Kind::RefreshToken, Kind::RefreshToken]);
         assert_eq!(kinds("a s3cret and a hush-hush"), [Kind::Named(2), Kind::Named(0)]);
+        assert_eq!(kinds(&format!("key=egk_{}_{}", "0a".repeat(16), "x".repeat(43))), [Kind::ApiKey]);
+        assert_eq!(kinds("Bearer eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln")[0], Kind::Jwt);
         let fernet = format!("gAAAAABl{}==", "x".repeat(90));
         assert_eq!(kinds(&fernet), [Kind::FernetToken]);
     }
 
     #[test]
     fn words_are_no_tokens() {
-        for text in ["", "access tokens begin with Atza|", "`Atzr|…`", "gAAAAABl is how they begin", "Atza"] {
+        for text in ["", "access tokens begin with Atza|", "`Atzr|…`", "gAAAAABl is how they begin", "Atza", "egk_… is a key", "eyJ.x"] {
             assert_eq!(kinds(text), [], "{text}");
         }
     }
