@@ -2,6 +2,8 @@
 
 mod auth;
 mod edges;
+#[cfg(test)]
+mod fixture;
 mod hub;
 mod openapi;
 mod probes;
@@ -12,13 +14,13 @@ mod settings;
 mod state;
 mod waits;
 
-pub use auth::{Callers, SecretError, SessionSecret, hash_password};
+pub use auth::{Callers, PasswordError, SecretError, SessionSecret, hash_password, new_api_key};
 pub use hub::Hub;
 pub use openapi::document;
 pub use probes::{Check, Probes};
 pub use problem::{Problem, ProblemKind};
 pub use routes::routes;
-pub use server::{ServeError, Server};
+pub use server::{ServeError, Server, ServerLimits};
 pub use settings::{ApiSettings, AuthSettings, ForceSettings};
 pub use state::{Api, ProviderApp};
 pub use waits::{Ask, LocalTokens, Waited, Waits};

@@ -50,12 +50,12 @@ struct Readiness {
 
 impl Probes {
     /// The routes.
-    pub fn routes(self) -> Router {
+    pub fn routes(self: Arc<Self>) -> Router {
         Router::new()
             .route("/healthz", get(healthz))
             .route("/readyz", get(readyz))
             .route("/metrics", get(metrics))
-            .with_state(Arc::new(self))
+            .with_state(self)
     }
 }
 
@@ -103,11 +103,11 @@ mod tests {
     }
 
     async fn fetch(answer: Result<(), String>, path: &str) -> (StatusCode, String) {
-        let probes = Probes {
+        let probes = Arc::new(Probes {
             checks: vec![Arc::new(Dependency(answer))],
             metrics: Box::new(|| "evergrant_up 1\n".to_owned()),
             version: "1.2.3",
-        };
+        });
         let request = Request::get(path).body(Body::empty()).unwrap();
         let response = probes.routes().oneshot(request).await.unwrap();
         let status = response.status();

@@ -10,6 +10,8 @@ use evergrant_contract::ports::StoreError;
 use evergrant_contract::state::Reason;
 use serde::Serialize;
 
+use crate::edges::trace::TraceContext;
+
 /// Where the types live; the last part is the word that clients switch on.
 const BASE: &str = "https://evergrant.dev/problems/";
 
@@ -70,6 +72,12 @@ problems! {
     UnsupportedMediaType => "unsupported-media-type", UNSUPPORTED_MEDIA_TYPE, "The body has an unknown type";
     /// The answer of the provider's consent page belongs to no sign-in that was begun here.
     InvalidState => "invalid-state", BAD_REQUEST, "Invalid state parameter";
+    /// The person did not consent.
+    ConsentDenied => "consent-denied", FORBIDDEN, "Consent was not given";
+    /// The code that the consent page gave is worth nothing, or its tokens are.
+    ConsentFailed => "consent-failed", BAD_REQUEST, "Failed to exchange code for tokens";
+    /// Who this is at the provider is known, and may not sign in here.
+    SignInRefused => "sign-in-refused", FORBIDDEN, "This account may not sign in";
     /// The consent was given with another account than the connection's.
     OtherAccount => "other-account", CONFLICT, "This is another account";
     /// The grant has ended: the user has to connect again. Refreshing the session does not help.
@@ -188,7 +196,7 @@ impl IntoResponse for Problem {
             retry_after,
             connection_id: connection,
             reason,
-            request_id: None,
+            request_id: TraceContext::request_id(),
         };
         let mut response = (kind.status(), Json(body)).into_response();
         let headers = response.headers_mut();
