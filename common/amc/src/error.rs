@@ -153,7 +153,8 @@ pub(crate) fn root_cause(error: &reqwest::Error) -> String {
 }
 
 fn told(code: Option<&str>, details: Option<&str>) -> String {
-    [code, details].into_iter().flatten().map(|text| format!(", {text}")).collect()
+    let told: Vec<_> = [code, details].into_iter().flatten().collect();
+    if told.is_empty() { String::new() } else { format!(": {}", told.join(", ")) }
 }
 
 impl TokenError {

@@ -1,5 +1,7 @@
 //! Where a call goes: always to the API that the token is for.
 
+use std::fmt::Write as _;
+
 use url::Url;
 
 use crate::error::Error;
@@ -54,7 +56,8 @@ pub(crate) fn path_of(segments: &[&str]) -> Result<String, Error> {
             if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
                 path.push(char::from(byte));
             } else {
-                path.push_str(&format!("%{byte:02X}"));
+                // Writing to a string cannot fail.
+                let _ = write!(path, "%{byte:02X}");
             }
         }
     }

@@ -137,6 +137,7 @@ fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Error> {
 }
 
 /// Says where, and not what: serde repeats values.
+#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
 fn unreadable(error: serde_json::Error) -> Error {
     let what = if error.is_data() { "a field has another type than documented" } else { "it is not JSON" };
     Error::Unreadable(format!("{what} (line {}, column {})", error.line(), error.column()))

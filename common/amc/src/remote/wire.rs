@@ -28,7 +28,7 @@ pub(super) struct Reply {
 }
 
 #[derive(Deserialize)]
-struct Token {
+struct Answer {
     access_token: String,
     expires_in: i64,
     version: Version,
@@ -72,7 +72,7 @@ impl Reply {
         if !self.status.is_success() {
             return Err(self.problem(connection));
         }
-        let token: Token = serde_json::from_str(self.body.expose())
+        let token: Answer = serde_json::from_str(self.body.expose())
             .map_err(|_| away("its answer is not what it is documented to be; is its address right?"))?;
         let (Some(api_url), Some(client_id)) = (token.api_url, token.client_id) else {
             let provider = &token.provider;
