@@ -8,9 +8,11 @@ use evergrant_contract::Timestamp;
 use evergrant_contract::connection::{
     Grant, IfPresent, Lease, LeaseRequest, Leased, NewConnection, Settlement, Stored,
 };
-use evergrant_contract::ids::{ConnectionId, ProcessId, Version};
-use evergrant_contract::ports::{Connections as _, Leases as _};
+use evergrant_contract::ids::{ConnectionId, ProcessId, SessionId, UserId, Version};
+use evergrant_contract::people::{FIRST_GENERATION, Saved, Session, User};
+use evergrant_contract::ports::{Connections as _, Leases as _, Users as _};
 use evergrant_contract::secret::Secret;
+use evergrant_contract::timing::after;
 use evergrant_contract::transition::{Change, Standing};
 use evergrant_contract::verdict::Tokens;
 
@@ -100,5 +102,41 @@ pub(crate) fn given_back(lease: Lease) -> Settlement {
         last_error: None,
         failed_job: None,
         decided_at: noon(),
+    }
+}
+
+/// A user whose address and account are made of the id.
+pub(crate) fn new_user(id: &str) -> User {
+    User {
+        id: id.parse().unwrap(),
+        email: format!("{id}@example.com"),
+        name: String::new(),
+        account: format!("account-of-{id}"),
+        is_admin: false,
+        is_active: true,
+        profile_ids: Vec::new(),
+        marketplace_ids: Vec::new(),
+        created_at: noon(),
+    }
+}
+
+/// Saves a user whom nobody is in the way of.
+pub(crate) async fn saved(store: &PgStore, user: User) -> UserId {
+    assert_eq!(store.save_user(&user).await.unwrap(), Saved::Done);
+    user.id
+}
+
+/// A session that began at noon and ends an hour later.
+pub(crate) fn new_session(user: &UserId) -> Session {
+    Session {
+        id: SessionId::generate(),
+        user: user.clone(),
+        generation: FIRST_GENERATION,
+        rotated_at: noon(),
+        created_at: noon(),
+        idle_until: after(noon(), HOUR),
+        ends_at: after(noon(), HOUR),
+        ended_at: None,
+        end_reason: None,
     }
 }
