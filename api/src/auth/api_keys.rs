@@ -16,32 +16,27 @@ pub(super) const PREFIX: &str = "egk_";
 /// The length of 32 bytes in base64 without padding.
 const CHANCE_CHARS: usize = 43;
 
-/// A key to be made.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NewApiKey {
-    /// What people call it.
-    pub name: String,
-    /// What it allows.
-    pub scopes: Vec<Scope>,
-    /// Only this user's connections; `None`: everybody's.
-    pub user: Option<UserId>,
-    /// When it stops working, if it does.
-    pub expires_at: Option<Timestamp>,
-}
-
-impl NewApiKey {
-    /// What the store keeps, and the key itself, which is shown once and kept nowhere.
-    pub fn generate(self, now: Timestamp) -> (ApiKey, Secret) {
-        let id = ApiKeyId::generate();
-        let chance = URL_SAFE_NO_PAD.encode(rand::random::<[u8; 32]>());
-        let text = Secret::new(format!("{PREFIX}{}_{chance}", id.uuid().as_simple()));
-        let Self { name, mut scopes, user, expires_at } = self;
-        scopes.sort_unstable();
-        scopes.dedup();
-        let digest = digest(text.expose());
-        let key = ApiKey { id, name, digest, scopes, user, created_at: now, expires_at, used_at: None, revoked_at: None };
-        (key, text)
-    }
+/// A new key: what the store keeps, and the key itself, which is shown once and kept nowhere.
+///
+/// `user`: only this user's connections; `None`: everybody's.
+pub fn new_api_key(name: &str, mut scopes: Vec<Scope>, user: Option<UserId>, now: Timestamp) -> (ApiKey, Secret) {
+    let id = ApiKeyId::generate();
+    let chance = URL_SAFE_NO_PAD.encode(rand::random::<[u8; 32]>());
+    let text = Secret::new(format!("{PREFIX}{}_{chance}", id.uuid().as_simple()));
+    scopes.sort_unstable();
+    scopes.dedup();
+    let key = ApiKey {
+        id,
+        name: name.to_owned(),
+        digest: digest(text.expose()),
+        scopes,
+        user,
+        created_at: now,
+        expires_at: None,
+        used_at: None,
+        revoked_at: None,
+    };
+    (key, text)
 }
 
 /// The id in a text that looks like a key.
@@ -64,14 +59,13 @@ fn digest(text: &str) -> [u8; 32] {
 mod tests {
     use super::*;
 
-    fn new_key() -> NewApiKey {
-        let scopes = vec![Scope::Ops, Scope::TokensRead, Scope::Ops];
-        NewApiKey { name: "billing".into(), scopes, user: None, expires_at: None }
+    fn new_key() -> (ApiKey, Secret) {
+        new_api_key("billing", vec![Scope::Ops, Scope::TokensRead, Scope::Ops], None, Timestamp::UNIX_EPOCH)
     }
 
     #[test]
     fn a_key_is_shown_once_and_only_its_digest_is_kept() {
-        let (kept, text) = new_key().generate(Timestamp::UNIX_EPOCH);
+        let (kept, text) = new_key();
         assert_eq!(text.expose().len(), 4 + 32 + 1 + 43);
         assert_eq!(id_of(text.expose()), Some(kept.id));
         assert!(is_key(text.expose(), &kept));
@@ -81,8 +75,8 @@ mod tests {
 
     #[test]
     fn another_key_of_the_same_id_is_not_it() {
-        let (kept, text) = new_key().generate(Timestamp::UNIX_EPOCH);
-        let (_, other) = new_key().generate(Timestamp::UNIX_EPOCH);
+        let (kept, text) = new_key();
+        let (_, other) = new_key();
         let forged = format!("{}{}", &text.expose()[..37], &other.expose()[37..]);
         assert_eq!(id_of(&forged), Some(kept.id));
         assert!(!is_key(&forged, &kept));
@@ -90,7 +84,7 @@ mod tests {
 
     #[test]
     fn what_does_not_look_like_a_key_is_none() {
-        let (_, text) = new_key().generate(Timestamp::UNIX_EPOCH);
+        let (_, text) = new_key();
         let text = text.expose();
         for bad in ["", "egk_", "egk_x_y", &text[4..], &text[..text.len() - 1], &format!("{text}x"), "eyJhbGciOiJub25lIn0.e30."] {
             assert_eq!(id_of(bad), None, "{bad}");

@@ -11,7 +11,7 @@ use hmac::{Hmac, Mac as _};
 use jsonwebtoken::crypto::{CryptoProvider, JwtSigner, JwtVerifier, KeyUtils};
 use jsonwebtoken::errors::{ErrorKind, Result as JwtResult, new_error};
 use jsonwebtoken::signature::{self, Signer, Verifier};
-use jsonwebtoken::{Algorithm, AlgorithmFamily, DecodingKey, EncodingKey, Header, Validation, decode, encode};
+use jsonwebtoken::{Algorithm, AlgorithmFamily, Header, Validation, decode, encode};
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
@@ -146,5 +146,152 @@ impl JwtSigner for Hs256 {
 impl JwtVerifier for Hs256 {
     fn algorithm(&self) -> Algorithm {
         Algorithm::HS256
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::fixture::SESSION_SECRET;
+
+    const LIVES: Duration = Duration::from_mins(15);
+
+    fn secret() -> SessionSecret {
+        SessionSecret::new(&Secret::new(SESSION_SECRET)).unwrap()
+    }
+
+    fn now() -> Timestamp {
+        Timestamp::from_timestamp(1_800_000_000, 0).unwrap()
+    }
+
+    fn ada() -> User {
+        User {
+            id: "ada".parse().unwrap(),
+            email: "ada@example.com".into(),
+            name: "Ada".into(),
+            account: String::new(),
+            is_admin: false,
+            is_active: true,
+            profile_ids: Vec::new(),
+            marketplace_ids: Vec::new(),
+            created_at: now(),
+        }
+    }
+
+    fn token() -> String {
+        issue(&secret(), &ada(), SessionId::from(uuid::Uuid::from_u128(7)), now(), LIVES).unwrap().expose().to_owned()
+    }
+
+    fn part(json: &Value) -> String {
+        URL_SAFE_NO_PAD.encode(json.to_string())
+    }
+
+    fn claims() -> Value {
+        let sid = uuid::Uuid::from_u128(7);
+        let (iat, exp) = (now().timestamp(), now().timestamp() + 900);
+        json!({ "iss": ISSUER, "aud": AUDIENCE, "sub": "ada", "email": "", "sid": sid, "iat": iat, "exp": exp })
+    }
+
+    fn header() -> Value {
+        json!({ "typ": TYPE, "alg": "HS256" })
+    }
+
+    /// A token with a good MAC, whatever it says.
+    fn signed(header: &Value, claims: &Value) -> String {
+        let body = format!("{}.{}", part(header), part(claims));
+        let mac = Hs256::new(secret().jwt_signing().as_bytes()).unwrap().try_sign(body.as_bytes()).unwrap();
+        format!("{body}.{}", URL_SAFE_NO_PAD.encode(mac))
+    }
+
+    fn with(mut object: Value, name: &str, value: Value) -> Value {
+        object[name] = value;
+        object
+    }
+
+    #[test]
+    fn a_token_says_who_and_in_which_session() {
+        let read = verify(&secret(), &token(), now()).unwrap();
+        assert_eq!((read.sub.as_str(), read.sid.uuid().as_u128()), ("ada", 7));
+        assert_eq!(read.exp - read.iat, 900);
+        assert!(verify(&secret(), &signed(&header(), &claims()), now()).is_ok(), "or the refusals below prove nothing");
+    }
+
+    #[test]
+    fn an_expired_token_is_told_from_one_that_is_none_of_ours() {
+        let at = |seconds| after(now(), Duration::from_secs(seconds));
+        assert!(verify(&secret(), &token(), at(904)).is_ok(), "clocks differ a little");
+        let Err(JwtError::Expired(claims)) = verify(&secret(), &token(), at(905)) else { panic!("it is over") };
+        assert_eq!(claims.sid.uuid().as_u128(), 7);
+        assert_eq!(verify(&secret(), "garbage", at(905)), Err(JwtError::Invalid));
+    }
+
+    #[test]
+    fn only_our_algorithm_type_issuer_and_audience_are_good() {
+        let future = json!(now().timestamp() + 6);
+        let bad = [
+            ("none", signed(&with(header(), "alg", json!("none")), &claims())),
+            ("no MAC", format!("{}.{}.", part(&with(header(), "alg", json!("none"))), part(&claims()))),
+            ("RS256", signed(&with(header(), "alg", json!("RS256")), &claims())),
+            ("HS384", signed(&with(header(), "alg", json!("HS384")), &claims())),
+            ("type", signed(&with(header(), "typ", json!("JWT")), &claims())),
+            ("no type", signed(&json!({ "alg": "HS256" }), &claims())),
+            ("critical", signed(&with(header(), "crit", json!(["x"])), &claims())),
+            ("issuer", signed(&header(), &with(claims(), "iss", json!("somebody")))),
+            ("audience", signed(&header(), &with(claims(), "aud", json!("another-api")))),
+            ("audiences", signed(&header(), &with(claims(), "aud", json!([AUDIENCE, "another-api"])))),
+            ("future", signed(&header(), &with(claims(), "iat", future))),
+            ("no end", signed(&header(), &with(claims(), "exp", Value::Null))),
+            ("end in words", signed(&header(), &with(claims(), "exp", json!("tomorrow")))),
+            ("no user", signed(&header(), &with(claims(), "sub", json!("")))),
+            ("no session", signed(&header(), &with(claims(), "sid", json!("7")))),
+        ];
+        for (what, token) in bad {
+            assert_eq!(verify(&secret(), &token, now()), Err(JwtError::Invalid), "{what}");
+        }
+    }
+
+    #[test]
+    fn the_token_of_another_secret_is_refused_and_that_of_the_former_one_is_not() {
+        let other = "hT3vYq8RkZ5nB1xWc7Lm0Pd4Jf9Gs2Ua6Ei-_oXyVbNw";
+        let parsed = |text: &str| SessionSecret::new(&Secret::new(text)).unwrap();
+        assert_eq!(verify(&parsed(other), &token(), now()), Err(JwtError::Invalid));
+        assert!(verify(&parsed(&format!("{other},{SESSION_SECRET}")), &token(), now()).is_ok());
+    }
+
+    #[test]
+    fn no_other_algorithm_can_be_had() {
+        install();
+        let secret = secret();
+        let header = Header { typ: Some(TYPE.into()), ..Header::new(Algorithm::HS512) };
+        assert!(encode(&header, &claims(), secret.jwt_signing()).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn a_changed_token_is_refused(at in any::<prop::sample::Index>(), to in "[A-Za-z0-9_.=-]") {
+            let token = token();
+            let at = at.index(token.len());
+            let mut changed = token.clone();
+            changed.replace_range(at..=at, &to);
+            prop_assume!(changed != token);
+            prop_assert_eq!(verify(&secret(), &changed, now()), Err(JwtError::Invalid));
+        }
+
+        #[test]
+        fn a_shortened_or_lengthened_token_is_refused(cut in 1_usize..60, tail in "[A-Za-z0-9_.=-]{1,9}") {
+            let token = token();
+            prop_assert_eq!(verify(&secret(), &token[..token.len() - cut], now()), Err(JwtError::Invalid));
+            prop_assert_eq!(verify(&secret(), &format!("{token}{tail}"), now()), Err(JwtError::Invalid));
+        }
+
+        #[test]
+        fn garbage_is_refused(text in ".{0,200}") {
+            prop_assert_eq!(verify(&secret(), &text, now()), Err(JwtError::Invalid));
+        }
     }
 }

@@ -96,3 +96,51 @@ fn is_password(hash: Option<&Secret>, password: &Secret) -> bool {
 fn argon2() -> Argon2<'static> {
     Argon2::new(Algorithm::Argon2id, Version::V0x13, Params::DEFAULT)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PASSWORD: &str = "correct horse battery staple";
+
+    #[test]
+    fn a_password_is_neither_short_nor_endless() {
+        assert_eq!(hash_password(&Secret::new("eleven char")).err(), Some(PasswordError::TooShort));
+        assert_eq!(hash_password(&Secret::new("ä".repeat(11))).err(), Some(PasswordError::TooShort), "characters count");
+        assert_eq!(hash_password(&Secret::new("x".repeat(1025))).err(), Some(PasswordError::TooLong));
+        let error = PasswordError::TooShort.to_string();
+        assert_eq!(error, "a password has at least 12 characters");
+    }
+
+    #[tokio::test]
+    async fn only_the_password_of_the_hash_is_right() {
+        let passwords = Passwords::new();
+        let hash = hash_password(&Secret::new(PASSWORD)).unwrap();
+        assert!(hash.expose().starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{}", hash.expose());
+        let verify = |hash: Option<&Secret>, password: &str| passwords.verify(hash.cloned(), Secret::new(password));
+        assert!(verify(Some(&hash), PASSWORD).await.unwrap());
+        assert!(!verify(Some(&hash), "correct horse battery stapl").await.unwrap());
+        assert!(!verify(Some(&Secret::new("not a hash")), PASSWORD).await.unwrap());
+        assert!(!verify(None, PASSWORD).await.unwrap());
+        assert!(!verify(Some(&hash), &"x".repeat(1025)).await.unwrap());
+    }
+
+    #[test]
+    fn nobodys_hash_costs_what_a_real_one_costs() {
+        let real = hash_password(&Secret::new(PASSWORD)).unwrap();
+        let (real, nobodys) = (PasswordHash::new(real.expose()).unwrap(), PasswordHash::new(NOBODYS).unwrap());
+        assert_eq!((nobodys.algorithm, nobodys.version, &nobodys.params), (real.algorithm, real.version, &real.params));
+        assert_eq!(nobodys.hash.unwrap().len(), real.hash.unwrap().len());
+    }
+
+    #[tokio::test]
+    async fn more_than_can_wait_are_turned_away_at_once() {
+        let passwords = Passwords::new();
+        let everybody = Arc::clone(&passwords.places).try_acquire_many_owned(68).unwrap();
+        let problem = passwords.verify(None, Secret::new(PASSWORD)).await.unwrap_err();
+        assert_eq!(problem.kind, ProblemKind::Overloaded);
+        assert_eq!(problem.retry_after, Some(Duration::from_secs(2)));
+        drop(everybody);
+        assert!(!passwords.verify(None, Secret::new(PASSWORD)).await.unwrap());
+    }
+}

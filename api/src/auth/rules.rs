@@ -67,3 +67,65 @@ impl Caller {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use evergrant_contract::Timestamp;
+
+    use super::*;
+    use crate::auth::new_api_key;
+
+    fn user(id: &str, is_admin: bool) -> Caller {
+        let user = User {
+            id: id.parse().unwrap(),
+            email: String::new(),
+            name: String::new(),
+            account: String::new(),
+            is_admin,
+            is_active: true,
+            profile_ids: Vec::new(),
+            marketplace_ids: Vec::new(),
+            created_at: Timestamp::UNIX_EPOCH,
+        };
+        Caller::User(SignedIn { user, session: SessionId::generate() })
+    }
+
+    fn key(scopes: &[Scope], user: Option<&str>) -> Caller {
+        let user = user.map(|user| user.parse().unwrap());
+        Caller::Key(new_api_key("billing", scopes.to_vec(), user, Timestamp::UNIX_EPOCH).0)
+    }
+
+    #[test]
+    fn the_authorization_matrix() {
+        use ProblemKind::{Forbidden, InsufficientScope};
+        use Scope::{AmcCall, ConnectionsRead, Ops, TokensRead, TokensRefresh};
+        // Who: connections:read, tokens:read, tokens:refresh, amc:call, ops; then whether ada's and bob's are in reach.
+        let no = Some(InsufficientScope);
+        let matrix = [
+            ("ada", user("ada", false), [None, None, None, None, Some(Forbidden)], [true, false]),
+            ("admin", user("root", true), [None; 5], [true, true]),
+            ("key without scopes", key(&[], None), [no; 5], [true, true]),
+            ("key that lists", key(&[ConnectionsRead], None), [None, no, no, no, no], [true, true]),
+            ("key that takes", key(&[TokensRead], None), [no, None, no, no, no], [true, true]),
+            ("key that forces", key(&[TokensRefresh], None), [no, no, None, no, no], [true, true]),
+            ("key that calls", key(&[AmcCall], None), [no, no, no, None, no], [true, true]),
+            ("key that operates", key(&[Ops], None), [no, no, no, no, None], [true, true]),
+            ("key with all", key(Scope::ALL, None), [None; 5], [true, true]),
+            ("ada's key", key(&[TokensRead], Some("ada")), [no, None, no, no, no], [true, false]),
+            ("bob's key with all", key(Scope::ALL, Some("bob")), [None; 5], [false, true]),
+        ];
+        for (who, caller, may, owns) in matrix {
+            let answers = Scope::ALL.iter().map(|scope| caller.may(*scope).err().map(|problem| problem.kind));
+            assert_eq!(answers.collect::<Vec<_>>(), may, "{who}");
+            let reach = ["ada", "bob"].map(|user| caller.owns(&user.parse().unwrap()));
+            assert_eq!(reach, owns, "{who}");
+            assert_eq!(caller.sees_all(), reach == [true, true], "{who}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_names_the_key_and_the_scope_that_it_lacks() {
+        let problem = key(&[], None).may(Scope::TokensRead).unwrap_err();
+        assert!(problem.detail.contains("`billing`") && problem.detail.contains("`tokens:read`"), "{}", problem.detail);
+    }
+}

@@ -199,7 +199,13 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::auth::testing::{OTHER_SECRET, SECRET, secret};
+    use crate::fixture::SESSION_SECRET as SECRET;
+
+    const OTHER_SECRET: &str = "hT3vYq8RkZ5nB1xWc7Lm0Pd4Jf9Gs2Ua6Ei-_oXyVbNw";
+
+    fn secret(text: &str) -> SessionSecret {
+        SessionSecret::new(&Secret::new(text)).unwrap()
+    }
 
     fn refusal(text: &str) -> SecretError {
         SessionSecret::new(&Secret::new(text)).err().unwrap()

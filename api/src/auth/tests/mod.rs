@@ -1,0 +1,4 @@
+//! Who calls and how sessions go, on memory ports.
+
+mod callers;
+mod sessions;

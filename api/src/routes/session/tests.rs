@@ -1,0 +1,414 @@
+//! The session routes through the whole router, on memory ports.
+
+use std::time::Duration;
+
+use axum::http::header::{AUTHORIZATION, COOKIE};
+use axum::http::{Request, StatusCode};
+use evergrant_contract::ids::ConnectionId;
+use evergrant_contract::people::{Scope, User};
+use evergrant_contract::ports::{Clock as _, Connections as _, Sessions as _, Users as _};
+use evergrant_contract::secret::Secret;
+use evergrant_contract::timing::after;
+use evergrant_testkit::Reply as ProviderReply;
+use serde_json::json;
+
+use crate::auth::hash_password;
+use crate::fixture::{Fixture, Reply, get, post};
+
+const PASSWORD: &str = "correct horse battery staple";
+const REQUESTED_WITH: &str = "x-requested-with";
+const GRACE: Duration = Duration::from_secs(30);
+
+async fn with_password(fixture: &Fixture, user: &User) {
+    let hash = hash_password(&Secret::new(PASSWORD)).unwrap();
+    assert!(fixture.store.set_password(&user.id, Some(&hash)).await.unwrap());
+}
+
+/// The `name=value` of the session cookie that an answer sets.
+fn cookie_of(reply: &Reply) -> String {
+    reply.header("set-cookie").split(';').next().unwrap().to_owned()
+}
+
+fn is_cleared(reply: &Reply) -> bool {
+    let cookie = reply.header("set-cookie");
+    cookie.starts_with("__Host-evergrant-session=;") && cookie.contains("Max-Age=0")
+}
+
+async fn refresh_with_cookie(fixture: &Fixture, cookie: &str) -> Reply {
+    fixture.call(post("/api/auth/refresh").header(COOKIE, cookie).header(REQUESTED_WITH, "fetch")).await
+}
+
+async fn me(fixture: &Fixture, bearer: &str) -> Reply {
+    fixture.call(get("/api/auth/me").header(AUTHORIZATION, bearer)).await
+}
+
+#[tokio::test]
+async fn a_password_signs_in_from_the_body_and_from_the_query() {
+    let fixture = Fixture::new();
+    let ada = fixture.user("ada@example.com").await;
+    with_password(&fixture, &ada).await;
+    let body = json!({ "email": "Ada@Example.com", "password": PASSWORD });
+    let from_body = fixture.call_json(post("/api/auth/login"), &body).await;
+    let from_query =
+        fixture.call(post("/api/auth/login?email=ada%40example.com&password=correct%20horse+battery%20staple")).await;
+    for reply in [from_body, from_query] {
+        assert_eq!(reply.status, StatusCode::OK, "{}", reply.body);
+        assert_eq!(reply.json["token_type"], "bearer");
+        assert_eq!(reply.json["expires_in"], 900);
+        assert_eq!(reply.json["user"], json!({ "id": ada.id, "email": "ada@example.com", "name": "ada" }));
+        assert_eq!(reply.header("cache-control"), "no-store");
+        let set = reply.header("set-cookie");
+        assert!(set.contains("; HttpOnly; SameSite=Strict; Secure; Path=/; Max-Age=604800"), "{set}");
+        let bearer = format!("Bearer {}", reply.json["access_token"].as_str().unwrap());
+        assert_eq!(me(&fixture, &bearer).await.json["email"], "ada@example.com");
+        assert_eq!(refresh_with_cookie(&fixture, &cookie_of(&reply)).await.status, StatusCode::OK);
+    }
+}
+
+#[tokio::test]
+async fn whatever_is_wrong_with_a_login_the_answer_is_the_same_and_nobody_is_created() {
+    let fixture = Fixture::new();
+    let (ada, eve) = (fixture.user("ada@example.com").await, fixture.user("eve@example.com").await);
+    fixture.user("no-password@example.com").await;
+    with_password(&fixture, &ada).await;
+    with_password(&fixture, &eve).await;
+    fixture.store.save_user(&User { is_active: false, ..eve }).await.unwrap();
+    let users = fixture.store.users(None, 100).await.unwrap();
+    let wrong = [
+        ("ada@example.com", "wrong horse battery staple"),
+        ("nobody@example.com", PASSWORD),
+        ("no-password@example.com", PASSWORD),
+        ("eve@example.com", PASSWORD),
+        ("ada@example.com", &"x".repeat(2000)),
+    ];
+    for (email, password) in wrong {
+        let reply = fixture.call_json(post("/api/auth/login"), &json!({ "email": email, "password": password })).await;
+        assert_eq!((reply.status, reply.problem()), (StatusCode::UNAUTHORIZED, "wrong-password"), "{email}");
+        assert_eq!(reply.json["detail"], "Wrong e-mail address or password.", "{email}");
+        assert_eq!(reply.header("set-cookie"), "");
+    }
+    assert_eq!(fixture.store.users(None, 100).await.unwrap(), users, "the original project creates whoever asks");
+}
+
+#[tokio::test]
+async fn a_login_that_lacks_something_says_what() {
+    let fixture = Fixture::new();
+    for (path, missing) in [
+        ("/api/auth/login", "`email`"),
+        ("/api/auth/login?email=ada@example.com", "`password`"),
+        ("/api/auth/login?email=ada@example.com&password=", "`password`"),
+        ("/api/auth/login?password=x", "`email`"),
+    ] {
+        let reply = fixture.call(post(path)).await;
+        assert_eq!((reply.status, reply.problem()), (StatusCode::UNPROCESSABLE_ENTITY, "invalid-parameter"), "{path}");
+        assert!(reply.json["detail"].as_str().unwrap().contains(missing), "{path}: {}", reply.body);
+    }
+    let form = post("/api/auth/login").header("content-type", "text/plain").body("email=x".into()).unwrap();
+    assert_eq!(fixture.send(form).await.problem(), "unsupported-media-type");
+}
+
+#[tokio::test]
+async fn a_refresh_with_the_cookie_carries_the_session_on_and_replaces_the_cookie() {
+    let fixture = Fixture::new();
+    let ada = fixture.user("ada@example.com").await;
+    let (bearer, cookie) = fixture.sign_in(&ada).await;
+    fixture.clock.advance(Duration::from_mins(16)).await;
+    assert_eq!(me(&fixture, &bearer).await.problem(), "session-expired");
+    // As the front end of the original project does it: with the expired token, which counts as a header and no more.
+    let reply = fixture.call(post("/api/auth/refresh").header(AUTHORIZATION, bearer).header(COOKIE, &cookie)).await;
+    assert_eq!(reply.status, StatusCode::OK, "{}", reply.body);
+    assert_eq!((&reply.json["token_type"], &reply.json["expires_in"]), (&json!("bearer"), &json!(900)));
+    assert_eq!(reply.json["amazon_token_refreshed"], false);
+    assert_eq!(reply.json["amazon"], json!({ "status": "none" }));
+    assert_ne!(cookie_of(&reply), cookie);
+    let bearer = format!("Bearer {}", reply.json["access_token"].as_str().unwrap());
+    assert_eq!(me(&fixture, &bearer).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_cookie_alone_is_not_believed() {
+    let fixture = Fixture::new();
+    let ada = fixture.user("ada@example.com").await;
+    let (_, cookie) = fixture.sign_in(&ada).await;
+    fixture.clock.advance(GRACE).await;
+    for path in ["/api/auth/refresh", "/api/auth/logout", "/api/auth/logout?everywhere=true"] {
+        let reply = fixture.call(post(path).header(COOKIE, &cookie)).await;
+        assert_eq!((reply.status, reply.problem()), (StatusCode::FORBIDDEN, "csrf-header-missing"), "{path}");
+        assert_eq!(reply.header("set-cookie"), "", "{path}");
+    }
+    assert_eq!(refresh_with_cookie(&fixture, &cookie).await.status, StatusCode::OK, "nothing was done");
+}
+
+#[tokio::test]
+async fn a_bearer_that_is_still_good_is_enough_and_leaves_the_generation_alone() {
+    let fixture = Fixture::new();
+    let ada = fixture.user("ada@example.com").await;
+    let (bearer, cookie) = fixture.sign_in(&ada).await;
+    fixture.clock.advance(Duration::from_mins(10)).await;
+    let reply = fixture.call(post("/api/auth/refresh").header(AUTHORIZATION, bearer)).await;
+    assert_eq!(reply.status, StatusCode::OK, "{}", reply.body);
+    assert_eq!(cookie_of(&reply), cookie, "the browser's token stays the one that counts");
+    fixture.clock.advance(Duration::from_mins(10)).await;
+    let bearer = format!("Bearer {}", reply.json["access_token"].as_str().unwrap());
+    assert_eq!(me(&fixture, &bearer).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn what_cannot_be_refreshed_is_told_apart() {
+    let fixture = Fixture::new();
+    let ada = fixture.user("ada@example.com").await;
+    let (bearer, cookie) = fixture.sign_in(&ada).await;
+    let refresh = || post("/api/auth/refresh");
+    assert_eq!(fixture.call(refresh()).await.problem(), "unauthenticated");
+    assert_eq!(fixture.call(refresh().header(AUTHORIZATION, "Bearer x")).await.problem(), "unauthenticated");
+    let key = format!("Bearer {}", fixture.key(Scope::ALL).await);
+    assert_eq!(fixture.call(refresh().header(AUTHORIZATION, key)).await.problem(), "forbidden");
+    let garbage = refresh_with_cookie(&fixture, "__Host-evergrant-session=garbage").await;
+    assert!(garbage.status == StatusCode::UNAUTHORIZED && is_cleared(&garbage), "{}", garbage.body);
+    fixture.clock.advance(Duration::from_mins(16)).await;
+    assert_eq!(fixture.call(refresh().header(AUTHORIZATION, bearer)).await.problem(), "session-expired");
+    fixture.clock.advance(Duration::from_hours(24 * 7)).await;
+    let ended = refresh_with_cookie(&fixture, &cookie).await;
+    assert_eq!((ended.status, ended.problem()), (StatusCode::UNAUTHORIZED, "session-ended"));
+    assert!(is_cleared(&ended), "{}", ended.header("set-cookie"));
+}
+
+#[tokio::test]
+async fn an_outage_leaves_the_cookie_where_it_is() {
+    let fixture = Fixture::new();
+    let ada = fixture.user("ada@example.com").await;
+    let (_, cookie) = fixture.sign_in(&ada).await;
+    fixture.store.set_down(true);
+    let reply = refresh_with_cookie(&fixture, &cookie).await;
+    assert_eq!((reply.status, reply.header("set-cookie")), (StatusCode::SERVICE_UNAVAILABLE, ""));
+    assert_eq!(reply.header("retry-after"), "2");
+}
+
+#[tokio::test]
+async fn a_stolen_cookie_ends_the_session_for_access_tokens_too() {
+    let fixture = Fixture::new();
+    let ada = fixture.user("ada@example.com").await;
+    let (_, stolen) = fixture.sign_in(&ada).await;
+    fixture.clock.advance(GRACE).await;
+    let owner = refresh_with_cookie(&fixture, &stolen).await;
+    let bearer = format!("Bearer {}", owner.json["access_token"].as_str().unwrap());
+    assert_eq!(me(&fixture, &bearer).await.status, StatusCode::OK);
+    fixture.clock.advance(GRACE).await;
+    let thief = refresh_with_cookie(&fixture, &stolen).await;
+    assert_eq!(thief.problem(), "session-ended");
+    assert!(is_cleared(&thief));
+    assert_eq!(me(&fixture, &bearer).await.problem(), "session-ended", "at once, in this process");
+}
+
+#[tokio::test]
+async fn a_sign_out_works_with_an_expired_bearer_with_a_cookie_and_with_nothing() {
+    let fixture = Fixture::new();
+    let ada = fixture.user("ada@example.com").await;
+    let sign_out = |request: axum::http::request::Builder| async {
+        let reply = fixture.call(request).await;
+        assert_eq!(reply.status, StatusCode::OK, "{}", reply.body);
+        assert_eq!(reply.json, json!({ "message": "Logged out successfully" }));
+        assert!(is_cleared(&reply));
+    };
+    let (bearer, cookie) = fixture.sign_in(&ada).await;
+    fixture.clock.advance(Duration::from_mins(16)).await;
+    sign_out(post("/api/auth/logout").header(AUTHORIZATION, bearer)).await;
+    assert_eq!(refresh_with_cookie(&fixture, &cookie).await.problem(), "session-ended");
+    let (bearer, cookie) = fixture.sign_in(&ada).await;
+    assert_eq!(me(&fixture, &bearer).await.status, StatusCode::OK);
+    sign_out(post("/api/auth/logout").header(COOKIE, cookie).header(REQUESTED_WITH, "fetch")).await;
+    assert_eq!(me(&fixture, &bearer).await.problem(), "session-ended", "at once");
+    sign_out(post("/api/auth/logout").header(AUTHORIZATION, &bearer)).await;
+    sign_out(post("/api/auth/logout").header(AUTHORIZATION, "Bearer garbage")).await;
+    sign_out(post("/api/auth/logout")).await;
+}
+
+#[tokio::test]
+async fn signing_out_everywhere_ends_all_of_ones_own_sessions_and_takes_an_open_one() {
+    let fixture = Fixture::new();
+    let (ada, bob) = (fixture.user("ada@example.com").await, fixture.user("bob@example.com").await);
+    let (here, _) = fixture.sign_in(&ada).await;
+    let (elsewhere, elsewhere_cookie) = fixture.sign_in(&ada).await;
+    let bobs = fixture.bearer(&bob).await;
+    let (dead, _) = fixture.sign_in(&ada).await;
+    fixture.call(post("/api/auth/logout").header(AUTHORIZATION, &dead)).await;
+    let everywhere = || post("/api/auth/logout?everywhere=true");
+    assert_eq!(fixture.call(everywhere().header(AUTHORIZATION, dead)).await.problem(), "session-ended");
+    assert_eq!(fixture.call(everywhere()).await.problem(), "unauthenticated");
+    assert_eq!(me(&fixture, &elsewhere).await.status, StatusCode::OK);
+    assert_eq!(fixture.call(everywhere().header(AUTHORIZATION, &here)).await.status, StatusCode::OK);
+    fixture.clock.advance(Duration::from_secs(1)).await;
+    assert_eq!(me(&fixture, &here).await.problem(), "session-ended");
+    assert_eq!(me(&fixture, &elsewhere).await.problem(), "session-ended");
+    assert_eq!(refresh_with_cookie(&fixture, &elsewhere_cookie).await.problem(), "session-ended");
+    assert_eq!(me(&fixture, &bobs).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn me_is_the_user_and_no_api_key() {
+    let fixture = Fixture::new();
+    let root = fixture.admin("root@example.com").await;
+    let root = User { profile_ids: vec!["P1".into()], marketplace_ids: vec!["ATVPDKIKX0DER".into()], ..root };
+    fixture.store.save_user(&root).await.unwrap();
+    let reply = me(&fixture, &fixture.bearer(&root).await).await;
+    let want = json!({ "id": root.id, "email": "root@example.com", "name": "root", "is_active": true, "is_admin": true,
+        "profile_ids": ["P1"], "marketplace_ids": ["ATVPDKIKX0DER"] });
+    assert_eq!(reply.json, want);
+    let key = format!("Bearer {}", fixture.key(Scope::ALL).await);
+    assert_eq!(me(&fixture, &key).await.problem(), "forbidden");
+    assert_eq!(fixture.call(get("/api/auth/me")).await.problem(), "unauthenticated");
+}
+
+#[tokio::test]
+async fn health_needs_no_credentials() {
+    let fixture = Fixture::new();
+    let reply = fixture.call(get("/api/health")).await;
+    assert_eq!(reply.json, json!({ "status": "healthy", "service": "Evergrant", "version": "1.2.3" }));
+}
+
+mod grant {
+    //! The Amazon grant beside the session.
+
+    use super::*;
+
+    async fn status(fixture: &Fixture, bearer: &str) -> serde_json::Value {
+        let reply = fixture.call(get("/api/auth/token-status").header(AUTHORIZATION, bearer)).await;
+        assert_eq!(reply.status, StatusCode::OK, "{}", reply.body);
+        reply.json
+    }
+
+    async fn ended_grant(fixture: &Fixture, user: &User) -> ConnectionId {
+        let id = fixture.connection_until(user, fixture.clock.now()).await;
+        fixture.provider.otherwise(ProviderReply::GrantInvalid);
+        id
+    }
+
+    fn refresh(bearer: &str) -> axum::http::request::Builder {
+        Request::post("/api/auth/refresh").header(AUTHORIZATION, bearer)
+    }
+
+    #[tokio::test]
+    async fn the_status_says_what_the_original_says_and_how_the_grant_stands() {
+        let fixture = Fixture::new();
+        let ada = fixture.user("ada@example.com").await;
+        let bearer = fixture.bearer(&ada).await;
+        let none = status(&fixture, &bearer).await;
+        let message = "You need to authenticate with Amazon Advertising API to access AMC features.";
+        let want = json!({ "hasValidToken": false, "requiresAuthentication": true, "message": message,
+            "amazon": { "status": "none" } });
+        assert_eq!(none, want);
+        let id = fixture.connection(&ada).await;
+        let row = fixture.row(id).await;
+        let want = json!({ "hasValidToken": true, "requiresAuthentication": false, "message": null,
+            "amazon": { "status": "ok", "connection_id": id, "expires_at": row.expires_at } });
+        assert_eq!(status(&fixture, &bearer).await, want);
+        assert!(fixture.store.disconnect(id).await.unwrap());
+        assert_eq!(status(&fixture, &bearer).await["amazon"], json!({ "status": "none" }));
+    }
+
+    #[tokio::test]
+    async fn a_token_that_is_being_refreshed_is_no_reason_to_connect_again() {
+        let fixture = Fixture::new();
+        let ada = fixture.user("ada@example.com").await;
+        fixture.connection_until(&ada, fixture.clock.now()).await;
+        let bearer = fixture.bearer(&ada).await;
+        let told = status(&fixture, &bearer).await;
+        assert_eq!((&told["hasValidToken"], &told["requiresAuthentication"]), (&json!(false), &json!(false)));
+        assert_eq!(told["amazon"]["status"], "unavailable");
+        assert!(fixture.queue.published().is_empty(), "asking once a minute refreshes nothing");
+    }
+
+    #[tokio::test]
+    async fn the_best_of_several_grants_is_shown() {
+        let fixture = Fixture::new();
+        let ada = fixture.user("ada@example.com").await;
+        let gone = fixture.connection(&ada).await;
+        fixture.store.mark_undecryptable(gone);
+        let expired = fixture.connection_until(&ada, fixture.clock.now()).await;
+        let good = fixture.connection(&ada).await;
+        assert!(fixture.store.disconnect(gone).await.unwrap());
+        let told = status(&fixture, &fixture.bearer(&ada).await).await;
+        assert_ne!(expired, good);
+        assert_eq!(told["amazon"]["connection_id"], json!(good));
+    }
+
+    #[tokio::test]
+    async fn an_expired_amazon_token_is_refreshed_on_the_way() {
+        let fixture = Fixture::new();
+        fixture.run();
+        fixture.run_workers();
+        let ada = fixture.user("ada@example.com").await;
+        let id = fixture.connection_until(&ada, fixture.clock.now()).await;
+        let bearer = fixture.bearer(&ada).await;
+        let reply = fixture.call(refresh(&bearer)).await;
+        assert_eq!(reply.status, StatusCode::OK, "{}", reply.body);
+        assert_eq!(reply.json["amazon_token_refreshed"], true, "{}", reply.body);
+        assert_eq!(reply.json["amazon"]["status"], "refreshed");
+        assert_eq!(reply.json["amazon"]["expires_at"], json!(fixture.row(id).await.expires_at));
+        assert_eq!(fixture.provider.call_count(), 1);
+        let again = fixture.call(refresh(&bearer)).await;
+        assert_eq!(again.json["amazon_token_refreshed"], false);
+        assert_eq!(again.json["amazon"]["status"], "ok");
+        assert_eq!(fixture.provider.call_count(), 1, "a good token is left alone");
+    }
+
+    #[tokio::test]
+    async fn an_amazon_that_does_not_answer_holds_the_session_up_for_two_seconds_and_no_more() {
+        let fixture = Fixture::new();
+        let ada = fixture.user("ada@example.com").await;
+        fixture.connection_until(&ada, fixture.clock.now()).await;
+        let (bearer, cookie) = fixture.sign_in(&ada).await;
+        fixture.clock.advance(GRACE).await;
+        // No worker runs: the job stays where it is.
+        let request = refresh(&bearer).header(COOKIE, cookie);
+        let (reply, ()) = tokio::join!(fixture.call(request), async {
+            fixture.queue.until_published(1).await;
+            fixture.clock.advance(Duration::from_secs(2)).await;
+        });
+        assert_eq!(reply.status, StatusCode::OK, "{}", reply.body);
+        assert!(reply.json["access_token"].is_string());
+        assert_eq!(reply.json["amazon_token_refreshed"], false);
+        assert_eq!(reply.json["amazon"]["status"], "unavailable");
+    }
+
+    #[tokio::test]
+    async fn a_grant_that_has_ended_is_told_beside_a_session_that_goes_on() {
+        let fixture = Fixture::new();
+        fixture.run();
+        fixture.run_workers();
+        let ada = fixture.user("ada@example.com").await;
+        let id = ended_grant(&fixture, &ada).await;
+        let bearer = fixture.bearer(&ada).await;
+        let (reply, ()) = tokio::join!(fixture.call(refresh(&bearer)), async {
+            // The worker asks the provider once more before it believes it.
+            while fixture.row(id).await.reason.is_none() {
+                tokio::task::yield_now().await;
+                fixture.clock.advance(Duration::from_millis(100)).await;
+            }
+        });
+        assert_eq!(reply.status, StatusCode::OK, "{}", reply.body);
+        assert!(reply.json["access_token"].is_string(), "the session is not the grant");
+        fixture.clock.advance(Duration::from_secs(5)).await;
+        let told = status(&fixture, &bearer).await;
+        assert_eq!(told["requiresAuthentication"], true);
+        assert_eq!(told["message"], "Your Amazon authentication has expired. Please re-authenticate to continue.");
+        assert_eq!(told["amazon"]["status"], "reauth_required");
+        assert_eq!(told["amazon"]["reason"], "grant_invalid");
+        let again = fixture.call(refresh(&bearer)).await;
+        assert_eq!((again.status, &again.json["amazon"]["status"]), (StatusCode::OK, &json!("reauth_required")));
+    }
+
+    #[tokio::test]
+    async fn a_token_near_its_end_is_refreshed_and_one_that_lasts_is_not() {
+        let fixture = Fixture::new();
+        fixture.run();
+        fixture.run_workers();
+        let ada = fixture.user("ada@example.com").await;
+        let id = fixture.connection_until(&ada, after(fixture.clock.now(), Duration::from_mins(10))).await;
+        let bearer = fixture.bearer(&ada).await;
+        assert_eq!(fixture.call(refresh(&bearer)).await.json["amazon"]["status"], "ok");
+        assert!(fixture.store.make_due(id, fixture.clock.now()).await.unwrap());
+        let reply = fixture.call(refresh(&bearer)).await;
+        assert_eq!(reply.json["amazon"]["status"], "refreshed", "{}", reply.body);
+    }
+}
