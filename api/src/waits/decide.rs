@@ -113,3 +113,166 @@ fn unavailable(row: &Connection, wait: Duration) -> Waited {
         row.last_error.clone().unwrap_or_else(|| "The refresh did not succeed; it is tried again.".to_owned());
     Waited::Unavailable { retry_after: wait.max(RETRY_MIN), message, is_app_fault: false }
 }
+
+#[cfg(test)]
+mod tests {
+    use evergrant_contract::ids::ConnectionId;
+    use evergrant_contract::timing::before;
+
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+    const SETTINGS: ForceSettings = ForceSettings {
+        deadline: Duration::from_secs(10),
+        waiters_max: 1,
+        cool_down: Duration::from_secs(5),
+        fresh: Duration::from_mins(1),
+    };
+
+    fn now() -> Timestamp {
+        Timestamp::from_timestamp(1_800_000_000, 0).unwrap()
+    }
+
+    fn in_secs(seconds: u64) -> Timestamp {
+        after(now(), Duration::from_secs(seconds))
+    }
+
+    fn secs_ago(seconds: u64) -> Timestamp {
+        before(now(), Duration::from_secs(seconds))
+    }
+
+    /// Version 3, refreshed half an hour ago, due in a quarter of an hour.
+    fn row() -> Connection {
+        Connection {
+            id: ConnectionId::generate(),
+            user: "ada".parse().unwrap(),
+            provider: "amazon-na".parse().unwrap(),
+            account: String::new(),
+            label: String::new(),
+            state: State::Active,
+            reason: None,
+            version: Version::new(3),
+            refresh_at: Some(in_secs(900)),
+            expires_at: Some(in_secs(1800)),
+            refreshed_at: Some(secs_ago(1800)),
+            consent_at: None,
+            refresh_expires_at: None,
+            scopes: String::new(),
+            failures: 0,
+            last_error: None,
+            key: None,
+            leased_until: None,
+            created_at: now(),
+        }
+    }
+
+    fn app(state: AppState, probe_at: Option<Timestamp>) -> App {
+        let (since, message) = (now(), Some("it answers 503".to_owned()));
+        App { provider: "amazon-na".parse().unwrap(), state, since, probe_at, code: None, message }
+    }
+
+    /// Before anything was asked for, by somebody who saw version 3 fail.
+    fn first(
+        reason: ForceReason,
+        row: &Connection,
+        held: Option<&App>,
+        failed_at: Option<Timestamp>,
+    ) -> Option<Waited> {
+        let wanted = Wanted { than: Version::new(3), reason };
+        decide(wanted, None, &Look { row, held, failed_at, now: now() }, &SETTINGS)
+    }
+
+    /// After it was asked for, when the row was due in a quarter of an hour.
+    fn later(row: &Connection, held: Option<&App>) -> Option<Waited> {
+        let wanted = Wanted { than: Version::new(3), reason: ForceReason::Unauthorized };
+        decide(wanted, Some(Seen(Some(in_secs(900)))), &Look { row, held, failed_at: None, now: now() }, &SETTINGS)
+    }
+
+    fn waits_for(waited: Option<Waited>) -> Option<u64> {
+        match waited {
+            Some(Waited::Unavailable { retry_after, is_app_fault: false, .. }) => Some(retry_after.as_secs()),
+            None => None,
+            other => panic!("unavailable or nothing expected, got {other:?}"),
+        }
+    }
+
+    use ForceReason::{Expiring, Operator, Unauthorized};
+
+    #[test]
+    fn a_row_as_it_was_is_to_be_refreshed() {
+        for reason in [Unauthorized, Expiring, Operator] {
+            assert_eq!(first(reason, &row(), None, None), None);
+        }
+        assert_eq!(later(&row(), None), None);
+    }
+
+    #[test]
+    fn a_newer_version_is_the_answer_and_an_end_comes_before_it() {
+        let newer = Connection { version: Version::new(4), ..row() };
+        let done = Some(Waited::Refreshed(Version::new(4)));
+        assert_eq!((first(Unauthorized, &newer, None, None), later(&newer, None)), (done.clone(), done));
+        let ended = Connection { state: State::NeedsReauth, reason: Some(Reason::Undecryptable), ..newer.clone() };
+        assert_eq!(later(&ended, None), Some(Waited::NeedsReauth(Reason::Undecryptable)));
+        let gone = Connection { state: State::Disconnected, reason: None, ..newer };
+        assert_eq!(first(Operator, &gone, None, None), Some(Waited::NeedsReauth(Reason::ByUser)));
+    }
+
+    #[test]
+    fn a_fresh_token_is_rejected_unless_it_has_ended_or_a_person_insists() {
+        let fresh = |ago| Connection { refreshed_at: Some(secs_ago(ago)), ..row() };
+        assert_eq!(first(Unauthorized, &fresh(59), None, None), Some(Waited::Rejected));
+        assert_eq!(first(Expiring, &fresh(59), None, None), Some(Waited::Rejected));
+        assert_eq!(first(Unauthorized, &fresh(60), None, None), None);
+        assert_eq!(first(Operator, &fresh(1), None, None), None);
+        assert_eq!(first(Unauthorized, &Connection { expires_at: Some(now()), ..fresh(30) }, None, None), None);
+        assert_eq!(later(&fresh(1), None), None, "the rule is for those who have not asked yet");
+    }
+
+    #[test]
+    fn the_cool_down_ends_with_the_next_look_if_that_is_sooner() {
+        let failing = |refresh_at| Connection { refresh_at, ..row() };
+        assert_eq!(waits_for(first(Unauthorized, &failing(Some(in_secs(900))), None, Some(secs_ago(2)))), Some(3));
+        assert_eq!(waits_for(first(Expiring, &failing(Some(in_secs(2))), None, Some(secs_ago(1)))), Some(2));
+        assert_eq!(waits_for(first(Unauthorized, &failing(Some(secs_ago(1))), None, Some(secs_ago(2)))), Some(3));
+        assert_eq!(first(Unauthorized, &failing(Some(in_secs(900))), None, Some(secs_ago(5))), None);
+        assert_eq!(first(Operator, &failing(Some(in_secs(900))), None, Some(secs_ago(1))), None);
+        let healed = Connection { refreshed_at: Some(secs_ago(90)), ..row() };
+        assert_eq!(first(Unauthorized, &healed, None, Some(secs_ago(91))), None, "before the last success");
+    }
+
+    #[test]
+    fn a_row_that_was_put_off_has_failed_and_one_that_was_made_due_has_not() {
+        let moved = |refresh_at| Connection { refresh_at, last_error: Some("HTTP 503".to_owned()), ..row() };
+        assert_eq!(waits_for(later(&moved(Some(in_secs(15))), None)), Some(15));
+        let message = "HTTP 503".to_owned();
+        let told = Waited::Unavailable { retry_after: 15 * SECOND, message, is_app_fault: false };
+        assert_eq!(later(&moved(Some(in_secs(15))), None), Some(told));
+        assert_eq!(later(&moved(Some(now())), None), None);
+        assert_eq!(later(&moved(Some(in_secs(900))), None), None, "it stands as it stood");
+    }
+
+    #[test]
+    fn a_held_app_is_told_unless_it_may_be_probed() {
+        let held = |state, probe_at| Some(app(state, probe_at));
+        let cases = [
+            (held(AppState::Outage, Some(in_secs(30))), Some((30, false))),
+            (held(AppState::Fault, Some(in_secs(30))), Some((30, true))),
+            (held(AppState::Outage, None), Some((1, false))),
+            (held(AppState::Outage, Some(now())), None),
+            (held(AppState::Open, Some(in_secs(30))), None),
+        ];
+        for (held, expected) in cases {
+            let told = expected.map(|(wait, is_app_fault)| Waited::Unavailable {
+                retry_after: wait * SECOND,
+                message: "Refreshes of amazon-na are paused: it answers 503".to_owned(),
+                is_app_fault,
+            });
+            assert_eq!(first(Operator, &row(), held.as_ref(), None), told.clone(), "{held:?}");
+            assert_eq!(later(&row(), held.as_ref()), told, "{held:?}");
+        }
+        let leased = Connection { leased_until: Some(in_secs(45)), ..row() };
+        assert_eq!(later(&leased, held(AppState::Outage, Some(in_secs(30))).as_ref()), None, "a probe is under way");
+        let others = Connection { provider: "amazon-eu".parse().unwrap(), ..row() };
+        assert_eq!(later(&others, held(AppState::Fault, Some(in_secs(30))).as_ref()), None);
+    }
+}

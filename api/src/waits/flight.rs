@@ -2,7 +2,6 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use evergrant_contract::Timestamp;
@@ -12,11 +11,12 @@ use evergrant_contract::ids::{ConnectionId, JobId, Version};
 use evergrant_contract::job::{Job, Payload};
 use evergrant_contract::ports::{Clock, JobQueue, Store, StoreError};
 use evergrant_contract::timing::after;
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 use tracing::{debug, error, warn};
 
 use super::Waited;
 use super::decide::{Look, RETRY_MIN, Seen, Wanted, decide, is_leased};
+use super::flights::Shared;
 use crate::settings::ForceSettings;
 
 /// Between two looks at the row when nothing is heard: the first, and the longest.
@@ -40,8 +40,7 @@ pub(super) struct Flight {
     pub(super) connection: ConnectionId,
     pub(super) wanted: Wanted,
     pub(super) traceparent: Option<String>,
-    /// Something was heard: the row is worth a look.
-    pub(super) wake: Arc<Notify>,
+    pub(super) shared: Arc<Shared>,
 }
 
 /// What there is to publish.
@@ -53,44 +52,41 @@ struct Order {
     is_leased: bool,
 }
 
-/// What the two halves of a flight tell each other.
-struct Board {
-    order: watch::Sender<Option<Order>>,
-    /// The refresh was asked for, by us or by somebody else: it goes on without us.
-    is_asked_for: AtomicBool,
-}
+/// What the half that looks tells the half that publishes.
+type Orders = watch::Sender<Option<Order>>;
 
 impl Flight {
     /// Returns when it is known what came of it, or at the deadline.
     pub(super) async fn run(self) -> Waited {
-        let board = Board { order: watch::Sender::new(None), is_asked_for: AtomicBool::new(false) };
+        let orders = Orders::new(None);
         tokio::select! {
-            waited = self.watch(&board) => waited,
-            never = self.publish(&board) => match never {},
-            () = self.ports.clock.sleep(self.ports.settings.deadline) => self.too_late(&board),
+            waited = self.watch(&orders) => waited,
+            never = self.publish(orders.subscribe()) => match never {},
+            () = self.ports.clock.sleep(self.ports.settings.deadline) => self.too_late(),
         }
     }
 
-    fn too_late(&self, board: &Board) -> Waited {
-        if board.is_asked_for.load(Ordering::Relaxed) {
-            return Waited::Pending { retry_after: RETRY_MIN };
+    fn too_late(&self) -> Waited {
+        let waited = self.shared.too_late();
+        if let Waited::Away { .. } = waited {
+            warn!(
+                connection = %self.connection,
+                "A forced refresh could not be asked for: the store or the queue was away until the deadline"
+            );
         }
-        warn!(
-            connection = %self.connection,
-            "A forced refresh could not be asked for: the store or the queue was away until the deadline"
-        );
-        Waited::Away { retry_after: RETRY_MIN }
+        waited
     }
 
     /// Looks at the row whenever something is heard, and now and then all the same.
-    async fn watch(&self, board: &Board) -> Waited {
+    async fn watch(&self, orders: &Orders) -> Waited {
         let mut watcher = Watcher { flight: self, wanted: self.wanted, seen: None };
         let mut pauses = doubling(LOOK_EVERY);
         loop {
-            match watcher.look(board).await {
+            match watcher.look(orders).await {
                 Ok(Some(waited)) => return waited,
                 Ok(None) => {}
                 Err(error) if error.is_transient() => {
+                    self.shared.is_stuck();
                     debug!(connection = %self.connection, %error, "The store is away; the flight waits for it");
                 }
                 Err(error) => {
@@ -99,29 +95,29 @@ impl Flight {
                 }
             }
             tokio::select! {
-                () = self.wake.notified() => {}
+                () = self.shared.wake.notified() => {}
                 () = self.ports.clock.sleep(pauses()) => {}
             }
         }
     }
 
     /// Publishes the job, and again while it seems to be lost. The fence in the row makes every repetition harmless.
-    async fn publish(&self, board: &Board) -> Infallible {
+    async fn publish(&self, mut orders: watch::Receiver<Option<Order>>) -> Infallible {
         let id = JobId::generate();
         let ends = after(self.ports.clock.now(), self.ports.settings.deadline);
-        let mut orders = board.order.subscribe();
         let (mut again, mut retry) = (doubling(PUBLISH_AGAIN), doubling(PUBLISH_RETRY));
         let mut which = "first";
         loop {
             let order = next_order(&mut orders, |order| !order.is_leased).await;
             let pause = match self.ports.queue.publish(vec![self.job(id, order, ends)]).await {
                 Ok(()) => {
-                    board.is_asked_for.store(true, Ordering::Relaxed);
+                    self.shared.is_asked_for();
                     metrics::counter!("evergrant_force_jobs_total", "which" => which).increment(1);
                     which = "again";
                     again()
                 }
                 Err(error) => {
+                    self.shared.is_stuck();
                     metrics::counter!("evergrant_force_jobs_total", "which" => "not_taken").increment(1);
                     debug!(connection = %self.connection, %error, "A forced refresh could not be published; it is tried again");
                     retry()
@@ -162,7 +158,7 @@ struct Watcher<'a> {
 
 impl Watcher<'_> {
     /// One look. `None`: nothing is known yet.
-    async fn look(&mut self, board: &Board) -> Result<Option<Waited>, StoreError> {
+    async fn look(&mut self, orders: &Orders) -> Result<Option<Waited>, StoreError> {
         let Some(row) = self.row().await? else { return Ok(Some(Waited::NotFound)) };
         let failed_at = self.failed_at(&row).await?;
         if self.seen.is_none() {
@@ -181,20 +177,20 @@ impl Watcher<'_> {
                 return Ok(Some(waited));
             }
         }
-        self.order(&row, board);
+        self.order(&row, orders);
         Ok(None)
     }
 
     /// What is known of the row so far decides nothing: it is to be refreshed as it stands.
-    fn order(&mut self, row: &Connection, board: &Board) {
+    fn order(&mut self, row: &Connection, orders: &Orders) {
         self.seen = Some(Seen(row.refresh_at));
         let now = self.now();
         let is_leased = is_leased(row, now);
         if is_leased {
-            board.is_asked_for.store(true, Ordering::Relaxed);
+            self.flight.shared.is_asked_for();
         }
         let order = Order { version: row.version, refresh_at: row.refresh_at.unwrap_or(now), is_leased };
-        board.order.send_if_modified(|present| present.replace(order) != Some(order));
+        orders.send_if_modified(|present| present.replace(order) != Some(order));
     }
 
     fn decide(&self, row: &Connection, held: Option<&App>, failed_at: Option<Timestamp>) -> Option<Waited> {
@@ -225,7 +221,7 @@ async fn next_order(orders: &mut watch::Receiver<Option<Order>>, is_wanted: impl
     let found = orders.wait_for(|order| order.as_ref().is_some_and(&is_wanted)).await.ok().and_then(|order| *order);
     match found {
         Some(order) => order,
-        // The board is gone, and with it the flight.
+        // Nobody orders any more: the flight has ended.
         None => std::future::pending().await,
     }
 }

@@ -7,6 +7,7 @@ use evergrant_contract::ids::{ConnectionId, Version};
 use tokio::sync::{Notify, watch};
 
 use super::Waited;
+use super::decide::RETRY_MIN;
 
 /// What callers must have in common to share one flight.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -17,77 +18,119 @@ pub(super) struct Key {
     pub(super) insists: bool,
 }
 
-/// The outcome, once there is one.
-pub(super) type Outcome = watch::Receiver<Option<Waited>>;
+/// What a flight and those who wait for it share.
+#[derive(Default)]
+pub(super) struct Shared {
+    /// Something was heard: the row is worth a look. A wake that comes while the flight is busy is not lost.
+    pub(super) wake: Notify,
+    progress: Mutex<Progress>,
+}
+
+/// How far a flight has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Progress {
+    #[default]
+    Begun,
+    /// The store or the queue is away.
+    Stuck,
+    /// The refresh was asked for, by this flight or by somebody else: it goes on whatever becomes of the flight.
+    AskedFor,
+}
+
+impl Shared {
+    /// The store or the queue is away, which matters until the refresh has been asked for.
+    pub(super) fn is_stuck(&self) {
+        let mut progress = lock(&self.progress);
+        if *progress == Progress::Begun {
+            *progress = Progress::Stuck;
+        }
+    }
+
+    /// The refresh goes on from here, whatever becomes of the flight.
+    pub(super) fn is_asked_for(&self) {
+        *lock(&self.progress) = Progress::AskedFor;
+    }
+
+    /// What those are told whose time is up.
+    pub(super) fn too_late(&self) -> Waited {
+        match *lock(&self.progress) {
+            Progress::Stuck => Waited::Away { retry_after: RETRY_MIN },
+            Progress::Begun | Progress::AskedFor => Waited::Pending { retry_after: RETRY_MIN },
+        }
+    }
+}
+
+/// A place in a flight.
+#[derive(Clone)]
+pub(super) struct Place {
+    /// The outcome, once there is one.
+    pub(super) outcome: watch::Receiver<Option<Waited>>,
+    pub(super) shared: Arc<Shared>,
+}
 
 /// Every flight under way.
 #[derive(Default)]
-pub(super) struct Flights(Mutex<BTreeMap<Key, Entry>>);
-
-struct Entry {
-    outcome: Outcome,
-    wake: Arc<Notify>,
-}
+pub(super) struct Flights(Mutex<BTreeMap<Key, Place>>);
 
 impl Flights {
-    /// The outcome to wait for, and the landing of a flight that the caller has to start, if it is the first.
-    pub(super) fn join(self: &Arc<Self>, key: Key) -> (Outcome, Option<Landing>) {
-        let mut flights = self.lock();
-        if let Some(entry) = flights.get(&key) {
-            return (entry.outcome.clone(), None);
+    /// A place in the flight of this key, and its landing for the caller who has to start it: the first.
+    pub(super) fn join(self: &Arc<Self>, key: Key) -> (Place, Option<Landing>) {
+        let mut flights = lock(&self.0);
+        if let Some(place) = flights.get(&key) {
+            return (place.clone(), None);
         }
         let (sender, outcome) = watch::channel(None);
-        let wake = Arc::new(Notify::new());
-        flights.insert(key, Entry { outcome: outcome.clone(), wake: Arc::clone(&wake) });
-        (outcome, Some(Landing { flights: Arc::clone(self), key, sender, wake }))
+        let place = Place { outcome, shared: Arc::default() };
+        flights.insert(key, place.clone());
+        let landing = Landing { flights: Arc::clone(self), key, sender, shared: Arc::clone(&place.shared) };
+        (place, Some(landing))
     }
 
     /// Makes every flight of a connection look at its row. How many there are.
     pub(super) fn wake(&self, connection: ConnectionId) -> usize {
         let key = |observed, insists| Key { connection, observed: Version::new(observed), insists };
-        let flights = self.lock();
+        let flights = lock(&self.0);
         let of_connection = flights.range(key(i64::MIN, false)..=key(i64::MAX, true));
-        of_connection.map(|(_, entry)| entry.wake.notify_one()).count()
+        of_connection.map(|(_, place)| place.shared.wake.notify_one()).count()
     }
 
     /// Makes every flight look at its row.
     pub(super) fn wake_all(&self) {
-        for entry in self.lock().values() {
-            entry.wake.notify_one();
+        for place in lock(&self.0).values() {
+            place.shared.wake.notify_one();
         }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<Key, Entry>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Where a flight ends. However it does: a flight that panics is forgotten too, and those who wait learn that nothing comes.
+/// Where a flight ends. However it does: one that panics is forgotten too, and those who wait learn that nothing comes.
 pub(super) struct Landing {
     flights: Arc<Flights>,
     key: Key,
     sender: watch::Sender<Option<Waited>>,
-    wake: Arc<Notify>,
+    pub(super) shared: Arc<Shared>,
 }
 
 impl Landing {
-    /// Wakes the flight. A wake that comes while it is busy is not lost.
-    pub(super) fn wake(&self) -> Arc<Notify> {
-        Arc::clone(&self.wake)
-    }
-
     /// Tells everybody. Whoever comes from now on starts another flight.
     pub(super) fn land(self, waited: Waited) {
-        self.flights.lock().remove(&self.key);
+        self.forget();
         self.sender.send_replace(Some(waited));
+    }
+
+    fn forget(&self) {
+        let mut flights = lock(&self.flights.0);
+        if flights.get(&self.key).is_some_and(|place| Arc::ptr_eq(&place.shared, &self.shared)) {
+            flights.remove(&self.key);
+        }
     }
 }
 
 impl Drop for Landing {
     fn drop(&mut self) {
-        let mut flights = self.flights.lock();
-        if flights.get(&self.key).is_some_and(|entry| Arc::ptr_eq(&entry.wake, &self.wake)) {
-            flights.remove(&self.key);
-        }
+        self.forget();
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

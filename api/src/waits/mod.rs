@@ -22,9 +22,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, warn};
 
-use self::decide::{RETRY_MIN, Wanted};
+use self::decide::Wanted;
 use self::flight::{Flight, Ports};
-use self::flights::{Flights, Key, Outcome};
+use self::flights::{Flights, Key, Place};
 use crate::settings::ForceSettings;
 
 pub use ask::{Ask, Waited};
@@ -109,37 +109,34 @@ impl Waits {
         }
     }
 
+    /// What comes of the flight, and of the next one if it runs out of time before this caller does.
     async fn wait(&self, ask: &Ask, began: Duration) -> Waited {
         let longest = self.ports.settings.deadline;
         let patience = ask.patience.map_or(longest, |patience| patience.min(longest));
-        tokio::select! {
-            biased;
-            waited = self.outcome(ask, began + patience) => waited,
-            () = self.ports.clock.sleep(patience) => Waited::Pending { retry_after: RETRY_MIN },
-        }
-    }
-
-    /// What comes of the flight, and of the next one if it ran out of time before this caller did.
-    async fn outcome(&self, ask: &Ask, until: Duration) -> Waited {
+        let mut time_is_up = self.ports.clock.sleep(patience);
         loop {
-            let mut outcome = self.join(ask);
-            let landed = outcome.wait_for(Option::is_some).await.ok().and_then(|waited| waited.clone());
-            // Without an outcome the flight has crashed, which its own hook has reported.
-            let Some(waited) = landed else { return Waited::Pending { retry_after: RETRY_MIN } };
+            let Place { mut outcome, shared } = self.join(ask);
+            let landed = tokio::select! {
+                biased;
+                landed = outcome.wait_for(Option::is_some) => landed.ok().and_then(|waited| waited.clone()),
+                () = &mut time_is_up => return shared.too_late(),
+            };
+            // Without an outcome the flight has crashed, which its own hook has reported: no next one is started.
+            let Some(waited) = landed else { return shared.too_late() };
             let ran_out = matches!(waited, Waited::Pending { .. } | Waited::Away { .. });
-            if !ran_out || self.ports.clock.monotonic() >= until {
+            if !ran_out || self.ports.clock.monotonic() >= began + patience {
                 return waited;
             }
         }
     }
 
-    fn join(&self, ask: &Ask) -> Outcome {
+    fn join(&self, ask: &Ask) -> Place {
         let insists = ask.reason == ForceReason::Operator;
         let key = Key { connection: ask.connection, observed: ask.observed, insists };
-        let (outcome, landing) = self.flights.join(key);
+        let (place, landing) = self.flights.join(key);
         let Some(landing) = landing else {
             metrics::counter!("evergrant_force_coalesced_total").increment(1);
-            return outcome;
+            return place;
         };
         metrics::counter!("evergrant_force_flights_total", "reason" => ask.reason.as_str()).increment(1);
         let flight = Flight {
@@ -147,10 +144,10 @@ impl Waits {
             connection: ask.connection,
             wanted: Wanted { than: ask.observed, reason: ask.reason },
             traceparent: ask.traceparent.clone(),
-            wake: landing.wake(),
+            shared: Arc::clone(&landing.shared),
         };
         self.tasks.spawn(async move { landing.land(flight.run().await) });
-        outcome
+        place
     }
 }
 
