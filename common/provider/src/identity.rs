@@ -58,11 +58,11 @@ pub struct ProfileForm {
 }
 
 impl IdentityForm {
-    /// Looks for the paths of those URLs that `moves` picks below another URL.
-    pub(crate) fn move_to(&mut self, base: &Url, moves: impl Fn(&Url) -> bool) {
+    /// Looks for the paths of those URLs that are meant below another URL.
+    pub(crate) fn move_to(&mut self, base: &Url, is_meant: impl Fn(&Url) -> bool) {
         let token_info = self.token_info.as_mut().map(|form| &mut form.url);
         let profile = self.profile.as_mut().map(|form| &mut form.url);
-        for url in token_info.into_iter().chain(profile).filter(|url| moves(url)) {
+        for url in token_info.into_iter().chain(profile).filter(|url| is_meant(url)) {
             let mut moved = base.clone();
             moved.set_path(&format!("{}{}", base.path().trim_end_matches('/'), url.path()));
             *url = moved;

@@ -45,6 +45,12 @@ fn amazon_is_as_amazon_documents_it() {
         assert_eq!(amazon.api_url.as_ref().and_then(url::Url::host_str), Some(api_host));
         assert_eq!(amazon.default_lifetime, Duration::from_hours(1));
         assert_eq!(amazon.requests_per_second, 200);
+        assert_eq!(amazon.scopes, ["advertising::campaign_management", "profile"]);
+        let host = |url: &url::Url| url.host_str().map(str::to_owned);
+        let token_info = amazon.identity.token_info.as_ref().unwrap();
+        let profile = amazon.identity.profile.as_ref().unwrap();
+        assert_eq!((token_info.url.path(), profile.url.path()), ("/auth/o2/tokeninfo", "/user/profile"));
+        assert_eq!([host(&token_info.url), host(&profile.url)], [host(&amazon.token_url), host(&amazon.token_url)]);
         let policy = amazon.policy(Duration::from_secs(10));
         assert_eq!((policy.margin_share_percent, policy.rotation), (25, Rotation::Optional));
         assert_eq!(policy.confirmation, Confirmation::InJob { after_ms: 3000 });
@@ -103,6 +109,8 @@ fn mistakes_are_named_with_key_and_place() {
         ("[provider.mine]\ntitle = \"x\"", ["[provider.mine]", "missing field `authorize_url`"]),
         ("[provider.mine]\nlike = \"amazn\"", ["[provider.mine]", "amazn"]),
         ("[provider.\"My App\"]\nlike = \"google\"", ["a provider name", "My App"]),
+        ("[provider.slack.identity.profile]\nurl = \"http://slack.com/x\"", ["identity.profile.url", "plain http"]),
+        ("[provider.hubspot.identity.profile]\nurl = \"https://x.com\"", ["missing field `account`", "identity"]),
         ("[providers.google]", ["line 1", "providers"]),
         ("[provider.google", ["the provider file", "line 1"]),
     ];
@@ -137,6 +145,13 @@ fn overrides_replace_what_they_name() {
     assert_eq!(changed.token_url.port(), Some(9000));
     assert_eq!(changed.api_url.unwrap().as_str(), "http://localhost:9000/");
     assert_eq!((changed.authorize_url, changed.requests_per_second), (amazon().authorize_url, 0));
+
+    let asked = changed.identity.token_info.unwrap().url;
+    assert_eq!(asked.as_str(), "http://127.0.0.1:9000/auth/o2/tokeninfo", "tokens are shown to who issued them");
+    let own = Overrides { identity_url: url("https://id.example/x/"), scopes: Some(vec!["a".into()]), ..overrides };
+    let changed = amazon().with_overrides(&own).unwrap();
+    assert_eq!(changed.identity.profile.unwrap().url.as_str(), "https://id.example/x/user/profile");
+    assert_eq!(changed.scopes, ["a"]);
 
     let plain = Overrides { token_url: url("http://sim:9000/auth/o2/token"), ..Overrides::default() };
     let error = amazon().with_overrides(&plain).unwrap_err().to_string();

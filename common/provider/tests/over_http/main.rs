@@ -3,6 +3,7 @@
 #![expect(clippy::expect_used, reason = "tests and their helpers fail loudly")]
 
 mod answers;
+mod consent;
 mod faults;
 mod secrets;
 mod server;

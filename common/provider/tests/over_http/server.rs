@@ -25,6 +25,7 @@ pub(crate) const CLIENT_ID: &str = "amzn1.application-oa2-client.1";
 #[derive(Clone)]
 pub(crate) struct Seen {
     pub(crate) path: String,
+    pub(crate) query: String,
     pub(crate) headers: HeaderMap,
     pub(crate) body: String,
 }
@@ -58,7 +59,7 @@ impl Endpoint {
 }
 
 async fn handle(State(shared): State<Shared>, uri: Uri, headers: HeaderMap, body: String) -> Response {
-    let seen = Seen { path: uri.path().to_owned(), headers, body };
+    let seen = Seen { path: uri.path().to_owned(), query: uri.query().unwrap_or_default().to_owned(), headers, body };
     shared.seen.lock().expect("a lock").push(seen.clone());
     (shared.answer)(&seen)
 }
@@ -89,11 +90,15 @@ pub(crate) enum After {
     Hang,
 }
 
-/// Reads until the last parameter of the form has come.
+/// Reads until the last parameter of the form has come, or the last header of a request without a form.
 async fn read_request(stream: &mut TcpStream) {
     let mut request = Vec::new();
     let mut buffer = [0; 4096];
-    while !request.windows(13).any(|part| part == b"client_secret") {
+    let is_complete = |request: &[u8]| {
+        request.windows(13).any(|part| part == b"client_secret")
+            || request.starts_with(b"GET ") && request.ends_with(b"\r\n\r\n")
+    };
+    while !is_complete(&request) {
         match stream.read(&mut buffer).await {
             Ok(read) if read > 0 => request.extend_from_slice(&buffer[..read]),
             _ => return,
@@ -113,12 +118,16 @@ impl App {
     }
 
     pub(crate) fn with(name: &str, address: SocketAddr, next: Option<&str>, call_timeout: Duration) -> Self {
-        let registry = Registry::load(None).expect("sound descriptors");
         let overrides = Overrides { token_url: Some(format!("http://{address}/token")), ..Overrides::default() };
+        Self::made(name, &overrides, next, call_timeout)
+    }
+
+    pub(crate) fn made(name: &str, overrides: &Overrides, next: Option<&str>, call_timeout: Duration) -> Self {
+        let registry = Registry::load(None).expect("sound descriptors");
         let descriptor = registry.get(&name.parse().expect("a name")).expect("a descriptor").clone();
         let clock = ManualClock::new();
         let provider = HttpProvider::new(
-            descriptor.with_overrides(&overrides).expect("a loopback URL"),
+            descriptor.with_overrides(overrides).expect("a loopback URL"),
             Credentials {
                 client_id: CLIENT_ID.to_owned(),
                 client_secret: Secret::new(SECRET),
