@@ -119,7 +119,15 @@ mod tests {
 
     #[test]
     fn words_are_no_tokens() {
-        for text in ["", "access tokens begin with Atza|", "`Atzr|…`", "gAAAAABl is how they begin", "Atza", "egk_… is a key", "eyJ.x"] {
+        for text in [
+            "",
+            "access tokens begin with Atza|",
+            "`Atzr|…`",
+            "gAAAAABl is how they begin",
+            "Atza",
+            "egk_… is a key",
+            "eyJ.x",
+        ] {
             assert_eq!(kinds(text), [], "{text}");
         }
     }

@@ -167,7 +167,7 @@ pub async fn forgetting_spares_sessions_that_are_not_long_over(store: Arc<dyn St
         session_of(100, 900, Some(-50)),
         session_of(100, 900, Some(-10)),
     ];
-    let forgotten = [session_of(-51, 900, None), session_of(-60, -51, None), session_of(100, 900, Some(-51))];
+    let forgotten = [session_of(-51, 900, None), session_of(100, -51, None), session_of(100, 900, Some(-51))];
     for session in kept[1..].iter().chain(&forgotten) {
         open(&*store, session).await;
     }

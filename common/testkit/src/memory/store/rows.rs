@@ -6,9 +6,7 @@ use evergrant_contract::Timestamp;
 use evergrant_contract::app::App;
 use evergrant_contract::connection::{AccessToken, Connection, NewConnection, Settled, Settlement};
 use evergrant_contract::failed_job::FailedJob;
-use evergrant_contract::ids::{
-    ApiKeyId, ConnectionId, JobId, ProcessId, ProviderName, SessionId, UserId, Version,
-};
+use evergrant_contract::ids::{ApiKeyId, ConnectionId, JobId, ProcessId, ProviderName, SessionId, UserId, Version};
 use evergrant_contract::people::{ApiKey, Flow, Session, User};
 use evergrant_contract::ports::Peer;
 use evergrant_contract::secret::Secret;
