@@ -86,7 +86,15 @@ mod tests {
     fn what_does_not_look_like_a_key_is_none() {
         let (_, text) = new_key();
         let text = text.expose();
-        for bad in ["", "egk_", "egk_x_y", &text[4..], &text[..text.len() - 1], &format!("{text}x"), "eyJhbGciOiJub25lIn0.e30."] {
+        for bad in [
+            "",
+            "egk_",
+            "egk_x_y",
+            &text[4..],
+            &text[..text.len() - 1],
+            &format!("{text}x"),
+            "eyJhbGciOiJub25lIn0.e30.",
+        ] {
             assert_eq!(id_of(bad), None, "{bad}");
         }
     }

@@ -4,16 +4,11 @@ use std::sync::Arc;
 
 use axum::extract::{FromRequestParts, OptionalFromRequestParts};
 use axum::http::request::Parts;
-use evergrant_contract::people::Scope;
 
 use super::callers::presented;
 use super::rules::{Caller, SignedIn};
 use crate::problem::{Problem, ProblemKind};
 use crate::state::Api;
-
-/// A caller who may do what operators do: an admin, or a service with the scope `ops`.
-#[derive(Debug, Clone)]
-pub(crate) struct Admin(pub(crate) Caller);
 
 impl FromRequestParts<Arc<Api>> for Caller {
     type Rejection = Problem;
@@ -29,7 +24,9 @@ impl FromRequestParts<Arc<Api>> for SignedIn {
     async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Self, Problem> {
         match Caller::from_request_parts(parts, api).await? {
             Caller::User(signed_in) => Ok(signed_in),
-            Caller::Key(_) => Err(Problem::new(ProblemKind::Forbidden, "This is for people who signed in, not for API keys.")),
+            Caller::Key(_) => {
+                Err(Problem::new(ProblemKind::Forbidden, "This is for people who signed in, not for API keys."))
+            }
         }
     }
 }
@@ -43,15 +40,5 @@ impl OptionalFromRequestParts<Arc<Api>> for SignedIn {
             return Ok(None);
         }
         <Self as FromRequestParts<_>>::from_request_parts(parts, api).await.map(Some)
-    }
-}
-
-impl FromRequestParts<Arc<Api>> for Admin {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Self, Problem> {
-        let caller = Caller::from_request_parts(parts, api).await?;
-        caller.may(Scope::Ops)?;
-        Ok(Self(caller))
     }
 }

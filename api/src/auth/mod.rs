@@ -21,7 +21,6 @@ pub use secret::{SecretError, SessionSecret};
 pub(crate) use callers::{Presented, presented};
 pub(crate) use cookies::{clear_flow_cookie, clear_session_cookie, flow_cookie, flow_of, session_of};
 pub(crate) use csrf::has_custom_header;
-pub(crate) use extract::Admin;
 pub(crate) use passwords::Passwords;
 pub(crate) use rules::{Caller, SignedIn};
 pub(crate) use secret::{challenge, state_digest};

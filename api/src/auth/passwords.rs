@@ -24,7 +24,8 @@ const AT_ONCE: usize = 4;
 const WAITING_MAX: usize = 64;
 
 /// Verified against when there is no user or no password, so that the answer takes as long. Of chance that nobody kept.
-const NOBODYS: &str = "$argon2id$v=19$m=19456,t=2,p=1$4Z3hbAfEBaAy4YPcNXwfXg$fIQEms7N1HwB6BXArLUkw/iNQ9j+foCUJb9rdNrWaMM";
+const NOBODYS: &str =
+    "$argon2id$v=19$m=19456,t=2,p=1$4Z3hbAfEBaAy4YPcNXwfXg$fIQEms7N1HwB6BXArLUkw/iNQ9j+foCUJb9rdNrWaMM";
 
 /// Why a password cannot be set.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -88,7 +89,8 @@ fn is_password(hash: Option<&Secret>, password: &Secret) -> bool {
         return false;
     }
     let text = hash.map_or(NOBODYS, Secret::expose);
-    let fits = PasswordHash::new(text).is_ok_and(|text| argon2().verify_password(password.expose().as_bytes(), &text).is_ok());
+    let fits =
+        PasswordHash::new(text).is_ok_and(|text| argon2().verify_password(password.expose().as_bytes(), &text).is_ok());
     fits && hash.is_some()
 }
 
@@ -106,7 +108,11 @@ mod tests {
     #[test]
     fn a_password_is_neither_short_nor_endless() {
         assert_eq!(hash_password(&Secret::new("eleven char")).err(), Some(PasswordError::TooShort));
-        assert_eq!(hash_password(&Secret::new("ä".repeat(11))).err(), Some(PasswordError::TooShort), "characters count");
+        assert_eq!(
+            hash_password(&Secret::new("ä".repeat(11))).err(),
+            Some(PasswordError::TooShort),
+            "characters count"
+        );
         assert_eq!(hash_password(&Secret::new("x".repeat(1025))).err(), Some(PasswordError::TooLong));
         let error = PasswordError::TooShort.to_string();
         assert_eq!(error, "a password has at least 12 characters");

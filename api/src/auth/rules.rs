@@ -53,11 +53,6 @@ impl Caller {
         self.user_filter().is_none_or(|mine| mine == *user)
     }
 
-    /// Whether connections of all users are within the caller's reach.
-    pub(crate) fn sees_all(&self) -> bool {
-        self.user_filter().is_none()
-    }
-
     /// Whose connections are within the caller's reach; `None`: everybody's. A key that is bound to a user stays within
     /// that, whatever its scopes.
     pub(crate) fn user_filter(&self) -> Option<UserId> {
@@ -119,7 +114,7 @@ mod tests {
             assert_eq!(answers.collect::<Vec<_>>(), may, "{who}");
             let reach = ["ada", "bob"].map(|user| caller.owns(&user.parse().unwrap()));
             assert_eq!(reach, owns, "{who}");
-            assert_eq!(caller.sees_all(), reach == [true, true], "{who}");
+            assert_eq!(caller.user_filter().is_none(), reach == [true, true], "{who}");
         }
     }
 

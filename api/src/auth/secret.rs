@@ -30,8 +30,16 @@ const MARK_BYTES: usize = 4;
 const BLOCK_BYTES: usize = 64;
 
 /// Words of secrets that were copied from an example; the first is the one that the original project comes with.
-const PLACEHOLDERS: &[&str] =
-    &["your-jwt-secret", "your-secret", "secret-key-here", "changeme", "change-me", "change_me", "placeholder", "example"];
+const PLACEHOLDERS: &[&str] = &[
+    "your-jwt-secret",
+    "your-secret",
+    "secret-key-here",
+    "changeme",
+    "change-me",
+    "change_me",
+    "placeholder",
+    "example",
+];
 
 /// What to do about a secret that is refused.
 const ADVICE: &str = "make one with `openssl rand -base64 32`, or leave it unset in embedded mode, which makes its own";

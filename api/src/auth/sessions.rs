@@ -24,8 +24,6 @@ const LOOKS: usize = 3;
 pub(crate) struct SignedInNow {
     /// Who.
     pub(crate) user: User,
-    /// In which session.
-    pub(crate) session: SessionId,
     /// Holds the session refresh token.
     pub(crate) cookie: Cookie<'static>,
     /// An access JWT.
@@ -141,7 +139,7 @@ fn give_out(api: &Api, user: User, session: &Session, now: Timestamp) -> Result<
         Problem::new(ProblemKind::Internal, "Something went wrong here. The log says what, under the request id.")
     })?;
     let cookie = cookies::session_cookie(&secret.session_token(session.id, session.generation), left);
-    Ok(SignedInNow { user, session: session.id, cookie, access_token, expires_in: lives.as_secs() })
+    Ok(SignedInNow { user, cookie, access_token, expires_in: lives.as_secs() })
 }
 
 fn count_refresh(outcome: &'static str) {

@@ -37,7 +37,8 @@ const NOT_CONNECTED: &str = "You need to authenticate with Amazon Advertising AP
 /// Likewise.
 const GRANT_ENDED: &str = "Your Amazon authentication has expired. Please re-authenticate to continue.";
 /// The original asks people to authenticate again whenever it cannot tell. There is nothing that they could do.
-const CANNOT_TELL: &str = "Unable to verify authentication status for the moment. There is nothing to do: it is tried again.";
+const CANNOT_TELL: &str =
+    "Unable to verify authentication status for the moment. There is nothing to do: it is tried again.";
 
 /// Tokens are for one browser.
 const NO_STORE: [(HeaderName, &str); 1] = [(header::CACHE_CONTROL, "no-store")];

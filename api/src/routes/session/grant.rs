@@ -39,7 +39,7 @@ pub(super) enum GrantStatus {
     Unavailable,
 }
 
-/// The grant that matters: of several the one that is best off.
+/// The grant that matters: of several the one that is best off. A connection that was taken away is none.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub(super) struct Grant {
     pub(super) status: GrantStatus,
@@ -91,7 +91,9 @@ impl Grant {
         let status = match row.state {
             State::NeedsReauth => GrantStatus::ReauthRequired,
             State::Disconnected => GrantStatus::None,
-            State::Active | State::Failing | State::Suspect if row.expires_at.is_some_and(|at| now < at) => GrantStatus::Ok,
+            State::Active | State::Failing | State::Suspect if row.expires_at.is_some_and(|at| now < at) => {
+                GrantStatus::Ok
+            }
             State::Active | State::Failing | State::Suspect => GrantStatus::Unavailable,
         };
         Self { status, connection_id: Some(row.id), expires_at: row.expires_at, reason: row.reason }
@@ -99,7 +101,8 @@ impl Grant {
 }
 
 async fn best(api: &Api, user: &UserId) -> Result<Option<Connection>, Problem> {
-    Ok(best_first(own_amazon(api, user).await?).into_iter().next())
+    let rows = best_first(own_amazon(api, user).await?);
+    Ok(rows.into_iter().find(|row| row.state != State::Disconnected))
 }
 
 /// Whether its token has ended, or is so near its end that the scheduler would have it refreshed.
