@@ -169,11 +169,15 @@ fn problem(error: Error, connection: ConnectionId) -> Problem {
         Error::Pending { retry_after } => Problem::of_token(TokenError::Pending { retry_after }, connection),
         Error::Rejected { .. } => Problem::of_token(TokenError::Rejected, connection),
         Error::Refused(message) => Problem::of_token(TokenError::Refused(message), connection),
-        Error::Throttled { retry_after } => Problem::new(ProblemKind::ProviderUnavailable, "The API asks for fewer calls.")
-            .about(connection)
-            .retry_after(retry_after.unwrap_or(Duration::from_secs(5))),
+        Error::Throttled { retry_after } => {
+            Problem::new(ProblemKind::ProviderUnavailable, "The API asks for fewer calls.")
+                .about(connection)
+                .retry_after(retry_after.unwrap_or(Duration::from_secs(5)))
+        }
         Error::BadPath(what) => Problem::new(ProblemKind::InvalidRequest, format!("The path is not usable: {what}.")),
-        Error::BadRequest(what) => Problem::new(ProblemKind::InvalidRequest, format!("The request is not usable: {what}.")),
+        Error::BadRequest(what) => {
+            Problem::new(ProblemKind::InvalidRequest, format!("The request is not usable: {what}."))
+        }
         Error::Network { .. } | Error::Api { .. } | Error::BodyTooLong { .. } | Error::Unreadable(_) => {
             let detail = format!("{}.", capitalized(&message));
             Problem::new(ProblemKind::BadGateway, detail).about(connection)

@@ -68,8 +68,7 @@ const NOT_RETURNED: [&str; 28] = [
 ];
 
 /// Beginnings of such names.
-const NOT_RETURNED_BEGINNINGS: [&str; 5] =
-    ["access-control-", "cross-origin-", "evergrant-", "x-content-", "x-frame-"];
+const NOT_RETURNED_BEGINNINGS: [&str; 5] = ["access-control-", "cross-origin-", "evergrant-", "x-content-", "x-frame-"];
 
 /// The headers of a request that may go on.
 pub(super) fn to_send(headers: &HeaderMap) -> HeaderMap {
@@ -129,7 +128,8 @@ mod tests {
         let mut sent = map(&NOT_SENT);
         sent.extend(map(&["x-forwarded-for", "sec-fetch-site", "evergrant-retries", "x-mine"]));
         sent.insert(header::CONNECTION, HeaderValue::from_static("close, X-Mine"));
-        let amazons = ["accept", "amazon-advertising-api-scope", "content-type", "if-none-match", "range", "user-agent"];
+        let amazons =
+            ["accept", "amazon-advertising-api-scope", "content-type", "if-none-match", "range", "user-agent"];
         sent.extend(map(&amazons));
         sent.extend(map(&["amazon-advertising-api-advertiserid", "amazon-ads-accountid"]));
         assert_eq!(

@@ -1,0 +1,9 @@
+//! The client over real HTTP: against the simulated Amazon, and against servers that answer as they are told.
+
+mod against_amazon;
+mod answers;
+mod remote;
+mod repetition;
+mod scripted;
+mod server;
+mod typed;
