@@ -12,10 +12,10 @@
 //!
 //! The clock stands still: move it with `fixture.clock.advance(…)`. Tasks of the waits and the event hub run only after
 //! `fixture.run()`. Forced refreshes wait in `fixture.queue`; with `fixture.run_workers()` jobs are done at
-//! `fixture.provider` as its script says. Codes are exchanged at `fixture.consents`.
+//! `fixture.provider` as its script says.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -34,7 +34,7 @@ use evergrant_contract::ports::{
 };
 use evergrant_contract::secret::Secret;
 use evergrant_contract::timing::{BackOff, after};
-use evergrant_contract::verdict::{Answer, AnswerTrace, Tokens, Verdict};
+use evergrant_contract::verdict::{Answer, AnswerTrace, Verdict};
 use evergrant_testkit::{
     FixedChance, ManualClock, MemoryEvents, MemoryQueue, MemorySpool, MemoryStore, ScriptedProvider,
 };
@@ -53,8 +53,6 @@ use crate::waits::{LocalTokens, Waits};
 pub(crate) const PROVIDER: &str = "amazon-na";
 /// What sessions are signed with.
 pub(crate) const SESSION_SECRET: &str = "q7Zt0m4Xv2Lw9Kc5Rb8Np1Hs6Gd3Jf-Y_aEoUiTqWzX";
-/// The code that [`ScriptedConsents`] knows.
-pub(crate) const CODE: &str = "good-code";
 
 /// An API on memory ports.
 pub(crate) struct Fixture {
@@ -63,7 +61,6 @@ pub(crate) struct Fixture {
     pub(crate) queue: Arc<MemoryQueue>,
     pub(crate) events: Arc<MemoryEvents>,
     pub(crate) provider: Arc<ScriptedProvider>,
-    pub(crate) consents: Arc<ScriptedConsents>,
     pub(crate) api: Arc<Api>,
     /// The whole router, edges and all. One for all calls: rate limits count.
     pub(crate) router: Router,
@@ -82,8 +79,7 @@ pub(crate) struct Reply {
 impl Reply {
     /// The slug of the problem that it tells; empty if it is none.
     pub(crate) fn problem(&self) -> &str {
-        let is_problem =
-            self.headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind == "application/problem+json");
+        let is_problem = self.headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind == "application/problem+json");
         let slug = self.json["type"].as_str().and_then(|uri| uri.rsplit('/').next()).unwrap_or_default();
         if is_problem { slug } else { "" }
     }
@@ -161,21 +157,20 @@ impl Fixture {
         let time: Arc<dyn Clock> = Arc::clone(&clock) as _;
         let (store, queue) = (MemoryStore::new(Arc::clone(&time)), MemoryQueue::new(Arc::clone(&time)));
         let (events, provider) = (MemoryEvents::new(), ScriptedProvider::amazon(Arc::clone(&time)));
-        let consents = ScriptedConsents::new(Arc::clone(&clock));
         let target = Target {
             provider: PROVIDER.parse().unwrap(),
             api_url: api_url.parse().unwrap(),
             client_id: "amzn1.application-oa2-client.test".to_owned(),
         };
         let app = ProviderApp {
-            consents: Arc::clone(&consents) as Arc<dyn Consents>,
+            consents: Arc::new(NoConsents(Arc::clone(&time))),
             provider: Arc::clone(&provider) as Arc<dyn Provider>,
             target: Some(target),
         };
         let stop = CancellationToken::new();
         let api = assemble(settings, &time, &store, &queue, &events, app, &stop);
         let router = crate::routes(Arc::clone(&api));
-        Self { clock, store, queue, events, provider, consents, api, router, stop }
+        Self { clock, store, queue, events, provider, api, router, stop }
     }
 
     /// Starts what the process would run beside the listener: the waits' ears and the event hub.
@@ -367,108 +362,31 @@ const WORKERS: WorkerSettings = WorkerSettings {
     fault_probe_every: Duration::from_mins(1),
 };
 
-/// A consent page's other side: [`CODE`] is good for tokens, any other code is not, unless the test says otherwise.
-pub(crate) struct ScriptedConsents {
-    clock: Arc<ManualClock>,
-    script: Mutex<Script>,
-    scopes: Vec<String>,
-}
-
-struct Script {
-    identity: Result<Identity, IdentityError>,
-    granted: Option<String>,
-    next: Option<Verdict>,
-    exchanges: Vec<Exchange>,
-}
-
-/// A code exchange as it arrived.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Exchange {
-    pub(crate) code: String,
-    pub(crate) redirect_uri: String,
-    pub(crate) code_verifier: String,
-}
-
-impl ScriptedConsents {
-    fn new(clock: Arc<ManualClock>) -> Arc<Self> {
-        let identity = Identity {
-            account: "amzn1.account.ADA".to_owned(),
-            email: "ada@example.com".to_owned(),
-            name: "Ada".to_owned(),
-        };
-        let script = Script { identity: Ok(identity), granted: None, next: None, exchanges: Vec::new() };
-        let scopes = vec!["profile".to_owned(), "advertising::campaign_management".to_owned()];
-        Arc::new(Self { clock, script: Mutex::new(script), scopes })
-    }
-
-    /// Says whose tokens they are from now on.
-    pub(crate) fn identify_as(&self, identity: Result<Identity, IdentityError>) {
-        self.script.lock().unwrap().identity = identity;
-    }
-
-    /// The answer of the provider names these scopes from now on; until then it names none.
-    pub(crate) fn grant(&self, scopes: &str) {
-        self.script.lock().unwrap().granted = Some(scopes.to_owned());
-    }
-
-    /// Answers the next exchange with this, whatever the code.
-    pub(crate) fn next(&self, verdict: Verdict) {
-        self.script.lock().unwrap().next = Some(verdict);
-    }
-
-    /// Every exchange that arrived.
-    pub(crate) fn exchanges(&self) -> Vec<Exchange> {
-        self.script.lock().unwrap().exchanges.clone()
-    }
-}
+/// A consent page that nobody comes back from with a good code; the tests of consents script their own.
+struct NoConsents(Arc<dyn Clock>);
 
 #[async_trait]
-impl Consents for ScriptedConsents {
+impl Consents for NoConsents {
     fn consent_url(&self, request: &ConsentRequest<'_>) -> String {
-        let mut url = url::Url::parse("https://provider.example/consent").unwrap();
-        url.query_pairs_mut()
-            .append_pair("redirect_uri", request.redirect_uri)
-            .append_pair("state", request.state)
-            .append_pair("code_challenge", request.code_challenge);
-        url.into()
+        format!("https://provider.example/consent?state={}", request.state)
     }
 
     fn scopes(&self) -> &[String] {
-        &self.scopes
+        &[]
     }
 
-    fn consent_ends(&self, at: Timestamp) -> Option<Timestamp> {
-        Some(after(at, Duration::from_hours(24 * 365)))
+    fn consent_ends(&self, _: Timestamp) -> Option<Timestamp> {
+        None
     }
 
-    async fn exchange(&self, call: CodeCall<'_>) -> Answer {
-        let mut script = self.script.lock().unwrap();
-        script.exchanges.push(Exchange {
-            code: call.code.expose().to_owned(),
-            redirect_uri: call.redirect_uri.to_owned(),
-            code_verifier: call.code_verifier.expose().to_owned(),
-        });
-        let number = script.exchanges.len();
-        let tokens = Tokens {
-            access_token: Secret::new(format!("Atza|consent-{number}")),
-            refresh_token: Some(Secret::new(format!("Atzr|consent-{number}"))),
-            lifetime: Duration::from_hours(1),
-            refresh_expires_at: None,
-            scopes: script.granted.clone(),
-        };
-        let usual = if call.code.expose() == CODE { Verdict::Refreshed(tokens) } else { Verdict::GrantInvalid };
-        let trace = AnswerTrace {
-            status: None,
-            code: None,
-            message: "scripted".to_owned(),
-            request_id: None,
-            duration_ms: 1,
-            ambiguous: false,
-        };
-        Answer { verdict: script.next.take().unwrap_or(usual), sent_at: self.clock.now(), trace }
+    async fn exchange(&self, _: CodeCall<'_>) -> Answer {
+        let message = "no code is good here".to_owned();
+        let trace =
+            AnswerTrace { status: None, code: None, message, request_id: None, duration_ms: 1, ambiguous: false };
+        Answer { verdict: Verdict::GrantInvalid, sent_at: self.0.now(), trace }
     }
 
     async fn identify(&self, _: &Secret) -> Result<Identity, IdentityError> {
-        self.script.lock().unwrap().identity.clone()
+        Err(IdentityError::Unsupported)
     }
 }

@@ -34,17 +34,12 @@ const TIDY_EVERY: Duration = Duration::from_secs(30);
 
 /// Everything below is limited by address, but for what front ends ask again and again.
 const AUTH: &str = "/api/auth/";
-const POLLED: [&str; 4] = [
-    "/api/auth/me",
-    "/api/auth/token-status",
-    "/api/auth/amazon/status",
-    "/api/auth/amazon/refresh-status",
-];
+pub(super) const POLLED: [&str; 4] =
+    ["/api/auth/me", "/api/auth/token-status", "/api/auth/amazon/status", "/api/auth/amazon/refresh-status"];
 
 /// What a user may not ask for as often as they like. Keys may: what they cause is one call for however many ask, and a
 /// service with a thousand connections has a thousand reasons.
-const REFRESHING: [&str; 3] =
-    ["/api/auth/refresh", "/api/auth/amazon/refresh", "/api/connections/{id}/force-refresh"];
+const REFRESHING: [&str; 3] = ["/api/auth/refresh", "/api/auth/amazon/refresh", "/api/connections/{id}/force-refresh"];
 
 /// Who asked how often within the last minute.
 pub(super) struct Limits {
@@ -76,7 +71,8 @@ impl Limits {
 
 fn too_many(by: &'static str, whose: &str, wait: Duration) -> Problem {
     counter!("evergrant_http_rate_limited_total", "by" => by).increment(1);
-    Problem::new(ProblemKind::RateLimited, format!("Too many requests {whose}. Wait before the next.")).retry_after(wait)
+    Problem::new(ProblemKind::RateLimited, format!("Too many requests {whose}. Wait before the next."))
+        .retry_after(wait)
 }
 
 /// Keeps everybody to the limits.
@@ -143,7 +139,8 @@ impl<K: Hash + Eq + Clone> Buckets<K> {
     /// Takes one from the bucket of this key. `Err` is how long until there is one.
     fn take(&self, key: K) -> Result<(), Duration> {
         self.tidy();
-        let key = if self.limiter.len() < KEYS_MAX { Key::One(key) } else { Key::Crowd(self.crowd.hash_one(key) % CROWDS) };
+        let key =
+            if self.limiter.len() < KEYS_MAX { Key::One(key) } else { Key::Crowd(self.crowd.hash_one(key) % CROWDS) };
         let now = governor::clock::Clock::now(&self.hands);
         self.limiter.check_key(&key).map_err(|until| until.wait_time_from(now))
     }

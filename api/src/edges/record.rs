@@ -31,8 +31,14 @@ pub(super) async fn record(request: Request, next: Next) -> Response {
     let route = route.as_ref().map_or(NO_ROUTE, MatchedPath::as_str).to_owned();
     // Never the path itself nor its query: both may hold what is nobody else's business.
     let span = info_span!(
-        "api.request", method, route, request_id, trace_id = context.trace_id(),
-        caller = caller(request.headers()), status = tracing::field::Empty, ms = tracing::field::Empty,
+        "api.request",
+        method,
+        route,
+        request_id,
+        trace_id = context.trace_id(),
+        caller = caller(request.headers()),
+        status = tracing::field::Empty,
+        ms = tracing::field::Empty,
     );
     let entry = Entry { method, route, started: Instant::now(), span: span.clone(), status: None };
     gauge!("evergrant_http_in_flight").increment(1.0);
