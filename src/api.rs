@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use evergrant_amc::{Client, ClientSettings};
-use evergrant_api::{Api, Callers, Hub, LocalTokens, Probes, ProviderApp, Server, SessionSecret, Waits, routes};
+use evergrant_api::{
+    Api, Callers, Hub, LocalTokens, Probes, ProviderApp, Server, ServerLimits, SessionSecret, Waits, routes,
+};
 use evergrant_contract::ids::{ProcessId, ProviderName};
 use evergrant_contract::ports::Clock;
 use tokio_util::sync::CancellationToken;
@@ -49,7 +51,7 @@ impl Ingredients<'_> {
             waits.run(until).await;
             Ok(())
         });
-        let stop = lifecycle.stop.clone();
+        let (server, stop) = (server.limited(ServerLimits::of(&api.settings)), lifecycle.stop.clone());
         lifecycle.start("api", async move {
             let served = server.run(routes(Arc::clone(&api)), stop).await;
             api.waits.drain().await;
@@ -72,16 +74,9 @@ impl Ingredients<'_> {
             settings.force,
         );
         let targets = providers.iter().filter_map(|(name, app)| Some((name.clone(), app.target.clone()?))).collect();
-        let tokens =
-            Arc::new(LocalTokens::new(Arc::clone(&store), Arc::clone(&waits), targets, Arc::clone(clock)));
+        let tokens = Arc::new(LocalTokens::new(Arc::clone(&store), Arc::clone(&waits), targets, Arc::clone(clock)));
         let amc = Client::new(Arc::clone(&tokens) as _, amc_settings(config, clock)).context("the AMC client")?;
-        let hub = Hub::new(
-            process,
-            Arc::clone(&store),
-            Arc::clone(&events),
-            Arc::clone(clock),
-            settings.streams_max,
-        );
+        let hub = Hub::new(process, Arc::clone(&store), Arc::clone(&events), Arc::clone(clock), settings.streams_max);
         Ok(Api {
             process,
             callers: Callers::new(Arc::clone(&store), Arc::clone(clock), secret),

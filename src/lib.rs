@@ -1,6 +1,6 @@
 //! The binary's modules, as a library so that tests can reach them.
 
-mod api;
+pub mod api;
 pub mod cli;
 pub mod clock;
 pub mod cmd;
@@ -8,7 +8,7 @@ pub mod config;
 pub mod demo;
 pub mod exit;
 pub mod import;
-mod key_file;
+pub mod key_file;
 pub mod keys;
 pub mod lifecycle;
 pub mod output;

@@ -1,7 +1,7 @@
 //! `evergrant api-keys`.
 
 use anyhow::anyhow;
-use evergrant_api::NewApiKey;
+use evergrant_api::new_api_key;
 use evergrant_contract::people::{ApiKey, Scope, UserKey};
 use evergrant_contract::ports::Store;
 use evergrant_contract::timing::after;
@@ -38,13 +38,8 @@ async fn create(store: &dyn Store, args: &CreateKeyArgs) -> Result<(), Failed> {
         return Err(Failed::new(Exit::NotFound, anyhow!("there is no user {user}; `evergrant users list` shows them")));
     }
     let now = clock().now();
-    let new = NewApiKey {
-        name: args.name.clone(),
-        scopes: args.scopes.clone(),
-        user: args.user.clone(),
-        expires_at: args.expires_in.map(|wait| after(now, wait)),
-    };
-    let (key, text) = new.generate(now);
+    let (mut key, text) = new_api_key(&args.name, args.scopes.clone(), args.user.clone(), now);
+    key.expires_at = args.expires_in.map(|wait| after(now, wait));
     if !store.keep_api_key(&key).await? {
         return Err(anyhow!("a key named `{}` is in use; revoke it first, or take another name", args.name).into());
     }

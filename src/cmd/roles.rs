@@ -165,7 +165,7 @@ impl Parts<'_> {
 
     /// Liveness, readiness and metrics, for roles that have no API.
     fn start_probes(&self, lifecycle: &mut Lifecycle, server: Server) {
-        let (probes, stop) = (self.probes(), lifecycle.stop.clone());
+        let (probes, stop) = (Arc::new(self.probes()), lifecycle.stop.clone());
         lifecycle.start("api", async move { server.run(probes.routes(), stop).await.context("the listener ended") });
     }
 

@@ -1,7 +1,7 @@
 //! Forced refreshes: a thousand refusals, three API processes, one call.
 
-use serde_json::json;
 use reqwest::Method;
+use serde_json::json;
 
 use crate::support::{Caller, Plan, Shape, World};
 use std::time::Duration;

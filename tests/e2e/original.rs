@@ -69,7 +69,10 @@ fn the_front_end_works(shape: Shape, name: &'static str) {
     assert!(landed.location().contains("/profile?reauth=success"), "{}", landed.location());
 
     let gone = call(&world, &mut browser, Method::POST, "/api/auth/amazon/disconnect");
-    assert_eq!((&gone["success"], &gone["message"]), (&json!(true), &json!("Amazon account disconnected successfully")));
+    assert_eq!(
+        (&gone["success"], &gone["message"]),
+        (&json!(true), &json!("Amazon account disconnected successfully"))
+    );
     let after = call(&world, &mut browser, Method::GET, "/api/auth/token-status");
     assert_eq!(after["requiresAuthentication"], true);
     let out = call(&world, &mut browser, Method::POST, "/api/auth/logout");
@@ -117,7 +120,10 @@ fn refusals_and_outages_cost_nobody_their_connection() {
     world.sim.revoke(&row.user);
     world.ask(&["connections", "refresh", &row.id]);
     let ended = ask(&world).expect(409);
-    assert_eq!((ended.problem().as_str(), &ended.json()["reason"]), ("provider-reauth-required", &json!("grant_invalid")));
+    assert_eq!(
+        (ended.problem().as_str(), &ended.json()["reason"]),
+        ("provider-reauth-required", &json!("grant_invalid"))
+    );
     world.end();
 }
 
@@ -128,9 +134,8 @@ fn a_hundred_and_twenty_sign_ins_in_a_row_are_too_many() {
     let address = start(&mut world).remove(0);
     let stranger = Caller::new(&address);
     let guess = json!({ "email": "ops@example.com", "password": "a-wrong-password" });
-    let replies: Vec<_> = (0..120)
-        .map(|_| world.runtime.block_on(stranger.ask(Method::POST, "/api/auth/login", Some(&guess))))
-        .collect();
+    let replies: Vec<_> =
+        (0..120).map(|_| world.runtime.block_on(stranger.ask(Method::POST, "/api/auth/login", Some(&guess)))).collect();
     let limited: Vec<_> = replies.iter().filter(|reply| reply.status == 429).collect();
     assert!(limited.len() >= 40, "{} of 120 were limited", limited.len());
     assert!(limited.iter().all(|reply| reply.problem() == "rate-limited" && reply.headers.contains_key("retry-after")));

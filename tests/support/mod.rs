@@ -16,7 +16,7 @@ mod turn;
 pub(crate) mod wait;
 mod world;
 
-pub(crate) use api::{Caller, Reply};
+pub(crate) use api::Caller;
 pub(crate) use blows::{Blow, Blows};
 pub(crate) use settings::Pace;
 pub(crate) use world::{Plan, Shape, World};
