@@ -30,6 +30,11 @@ macro_rules! problems {
                 match self { $(Self::$kind => $slug),+ }
             }
 
+            /// Its type URI.
+            pub fn uri(self) -> String {
+                format!("{BASE}{}", self.slug())
+            }
+
             /// The status that it is sent with.
             pub const fn status(self) -> StatusCode {
                 match self { $(Self::$kind => StatusCode::$status),+ }
@@ -189,7 +194,7 @@ impl IntoResponse for Problem {
         let Self { kind, detail, retry_after, connection, reason } = self;
         let retry_after = retry_after.map(|wait| wait.as_millis().div_ceil(1000).try_into().unwrap_or(u64::MAX));
         let body = Body {
-            r#type: format!("{BASE}{}", kind.slug()),
+            r#type: kind.uri(),
             title: kind.title(),
             status: kind.status().as_u16(),
             detail,
