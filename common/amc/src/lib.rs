@@ -4,6 +4,7 @@ mod amc;
 mod answer;
 mod call;
 mod client;
+mod clock;
 mod error;
 mod place;
 mod refusal;
@@ -20,7 +21,10 @@ pub use amc::{
 pub use answer::{Answer, Body, Used};
 pub use call::{Call, Family};
 pub use client::Client;
+pub use clock::SystemClock;
 pub use error::{ClientError, Error};
+/// What connections and secrets are called everywhere in Evergrant.
+pub use evergrant_contract::{ids::ConnectionId, secret::Secret};
 pub use refusal::is_about_the_token;
 pub use remote::{RemoteSettings, RemoteTokens};
 /// The words of HTTP that calls and answers are made of.

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::scripted::{Script, client, connection, held};
 use crate::server::{Server, json};
 
-async fn instance(server: &Server) -> InstanceApi {
+fn instance(server: &Server) -> InstanceApi {
     let (client, _) = client(&Script::new(Ok(held(&server.url, "t", 1)), []));
     client.amc(connection()).advertiser("ENTITY1", "ATVPDKIKX0DER").instance("amc/1")
 }
@@ -34,7 +34,7 @@ async fn every_list_is_read_to_its_end() {
     macro_rules! reads {
         ($key:literal, $field:ident, $id:literal, $list:expr, $paths:expr) => {{
             let server = Server::start(pages($key, $id)).await;
-            let instance = instance(&server).await;
+            let instance = instance(&server);
             let items: Vec<_> = $list(&instance).try_collect().await.unwrap();
             let ids: Vec<_> = items.into_iter().map(|item| item.$field).collect();
             assert_eq!(ids, ["a", "b", "c"], $key);
@@ -85,7 +85,7 @@ async fn every_list_is_read_to_its_end() {
 async fn a_list_that_turns_in_a_circle_ends() {
     let page = || json(200, &json!({"workflows": [], "nextToken": "same"}));
     let server = Server::start([page(), page(), page()]).await;
-    let listed: Result<Vec<Workflow>, Error> = instance(&server).await.workflows().list().try_collect().await;
+    let listed: Result<Vec<Workflow>, Error> = instance(&server).workflows().list().try_collect().await;
     assert!(matches!(listed, Err(Error::Unreadable(_))));
     assert_eq!(server.lines().len(), 2);
 }
@@ -129,7 +129,7 @@ async fn administration_says_for_which_account() {
 #[tokio::test]
 async fn reporting_writes_what_amazon_documents() {
     let server = agreeable().await;
-    let instance = instance(&server).await;
+    let instance = instance(&server);
     let extra = fields(json!({"inputParameters": []}));
     let workflow = Workflow { workflow_id: "w".to_owned(), sql_query: "SELECT 1".to_owned(), extra };
     instance.workflows().create(&workflow).await.unwrap();
@@ -166,7 +166,7 @@ async fn reporting_writes_what_amazon_documents() {
 #[tokio::test]
 async fn audiences_have_headers_of_their_own() {
     let server = agreeable().await;
-    let audiences = instance(&server).await.audiences();
+    let audiences = instance(&server).audiences();
     let request = fields(json!({"audienceName": "a"}));
     audiences.create(&request).await.unwrap();
     audiences.create_lookalike(&request).await.unwrap();
@@ -196,7 +196,7 @@ async fn data_sets_and_uploads_are_read_wrapped_or_not() {
     let answers =
         [json!({"dataSet": {"dataSetId": "d", "period": "P1D"}}), json!({"uploadId": "u", "status": "SUCCEEDED"})];
     let server = Server::start(answers.map(|answer| json(200, &answer))).await;
-    let data_sets = instance(&server).await.data_sets();
+    let data_sets = instance(&server).data_sets();
     let data_set = data_sets.get("d").await.unwrap();
     assert_eq!((data_set.data_set_id.as_str(), &data_set.extra["period"]), ("d", &json!("P1D")));
     assert_eq!(data_sets.upload("d", "u").await.unwrap().upload_id, "u");
@@ -207,7 +207,7 @@ async fn data_sets_and_uploads_are_read_wrapped_or_not() {
 #[tokio::test]
 async fn an_id_that_is_no_id_is_not_sent() {
     let server = agreeable().await;
-    let instance = instance(&server).await;
+    let instance = instance(&server);
     for id in ["", ".", "..", "../../v2"] {
         assert!(matches!(instance.workflows().get(id).await, Err(Error::BadPath(_))), "{id:?}");
     }
