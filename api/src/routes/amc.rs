@@ -4,7 +4,7 @@ mod headers;
 #[cfg(test)]
 mod tests;
 
-use std::error::Error as _;
+use std::error::Error as StdError;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +16,7 @@ use bytes::Bytes;
 use evergrant_amc::{Answer, Call, Error, TokenError};
 use evergrant_contract::ids::ConnectionId;
 use evergrant_contract::people::Scope;
+use http_body_util::LengthLimitError;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -28,7 +29,7 @@ use crate::state::Api;
 const RETRIES: HeaderName = HeaderName::from_static("evergrant-retries");
 /// Tells an answer of the API beyond from one of ours: `answered`, or `rejected` if it refused a fresh token.
 const OUTCOME: HeaderName = HeaderName::from_static("evergrant-outcome");
-/// How OpenAPI writes the wildcard of axum.
+/// The path as axum writes it, and as the description of the API does.
 const DOCUMENTED: [&str; 2] = ["/api/amc/{connection}/{*path}", "/api/amc/{connection}/{path}"];
 
 macro_rules! calls {
@@ -91,7 +92,7 @@ async fn pass_on(
     request: Request,
 ) -> Result<Response, Problem> {
     let provider = caller.connection(api, connection, Scope::AmcCall).await?.provider;
-    if !api.providers.get(&provider).is_some_and(|app| app.target.is_some()) {
+    if api.providers.get(&provider).is_none_or(|app| app.target.is_none()) {
         let detail = format!("The descriptor of the provider app {provider} does not say where its API is.");
         return Err(Problem::new(ProblemKind::NotConfigured, detail).about(connection));
     }
@@ -140,7 +141,7 @@ async fn whole(api: &Api, headers: &HeaderMap, body: Body) -> Result<Bytes, Prob
         }
     };
     received.map_err(|error| {
-        if error.source().is_some_and(|source| source.is::<http_body_util::LengthLimitError>()) {
+        if error.source().is_some_and(<dyn StdError>::is::<LengthLimitError>) {
             return too_long();
         }
         Problem::new(ProblemKind::InvalidRequest, "The body broke off. Nothing was done; send it again.")
