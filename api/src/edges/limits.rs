@@ -119,6 +119,7 @@ struct Buckets<K: Hash + Eq + Clone> {
     limiter: RateLimiter<Key<K>, DashMapStateStore<Key<K>>, Hands, NoOpMiddleware<Nanos>>,
     hands: Hands,
     crowd: RandomState,
+    keys_max: usize,
     tidied_at: AtomicU64,
 }
 
@@ -133,14 +134,17 @@ impl<K: Hash + Eq + Clone> Buckets<K> {
         let quota = Quota::per_minute(NonZeroU32::new(per_minute).unwrap_or(NonZeroU32::MIN));
         let hands = Hands(Arc::clone(clock));
         let limiter = RateLimiter::new(quota, DashMapStateStore::default(), hands.clone());
-        Self { limiter, hands, crowd: RandomState::new(), tidied_at: AtomicU64::new(0) }
+        Self { limiter, hands, crowd: RandomState::new(), keys_max: KEYS_MAX, tidied_at: AtomicU64::new(0) }
     }
 
     /// Takes one from the bucket of this key. `Err` is how long until there is one.
     fn take(&self, key: K) -> Result<(), Duration> {
         self.tidy();
-        let key =
-            if self.limiter.len() < KEYS_MAX { Key::One(key) } else { Key::Crowd(self.crowd.hash_one(key) % CROWDS) };
+        let key = if self.limiter.len() < self.keys_max {
+            Key::One(key)
+        } else {
+            Key::Crowd(self.crowd.hash_one(key) % CROWDS)
+        };
         let now = governor::clock::Clock::now(&self.hands);
         self.limiter.check_key(&key).map_err(|until| until.wait_time_from(now))
     }
@@ -166,5 +170,32 @@ impl governor::clock::Clock for Hands {
 
     fn now(&self) -> Nanos {
         Nanos::from(self.0.monotonic())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use evergrant_testkit::ManualClock;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn buckets_that_are_full_again_are_forgotten() {
+        let clock = ManualClock::new();
+        let buckets = Buckets::new(10, &(Arc::clone(&clock) as Arc<dyn Clock>));
+        assert!((0..5_000).all(|key| buckets.take(key).is_ok()));
+        assert_eq!(buckets.limiter.len(), 5_000);
+        clock.advance(TIDY_EVERY).await;
+        assert!(buckets.take(0).is_ok());
+        assert!(buckets.limiter.len() <= 1, "{} are kept", buckets.limiter.len());
+    }
+
+    #[test]
+    fn a_flood_of_keys_shares_a_bounded_number_of_buckets_and_is_limited_all_the_same() {
+        let clock: Arc<dyn Clock> = ManualClock::new();
+        let buckets = Buckets { keys_max: 10, ..Buckets::new(1, &clock) };
+        let let_in = (0..50_000).filter(|key| buckets.take(*key).is_ok()).count();
+        let most = 10 + usize::try_from(CROWDS).unwrap();
+        assert!(let_in <= most && buckets.limiter.len() <= most, "{let_in} of 50000, {} kept", buckets.limiter.len());
     }
 }

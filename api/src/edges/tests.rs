@@ -1,14 +1,16 @@
 //! The edges, through the whole router.
 
-use std::time::Duration;
-
-use axum::body::Body;
-use axum::http::{HeaderName, Request, StatusCode, header};
-use axum::routing::get as route_get;
-use axum::{Router, extract::ConnectInfo};
-use evergrant_contract::ports::Clock as _;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::ConnectInfo;
+use axum::http::{HeaderName, Request, StatusCode, header};
+use axum::routing::get as route_get;
+use evergrant_contract::event::Event;
+use evergrant_contract::ports::Clock as _;
 use tower::ServiceExt as _;
 
 use super::around;
@@ -275,4 +277,26 @@ async fn too_long_a_body_is_refused() {
     let body = serde_json::json!({ "email": "ada@example.com", "password": "x".repeat(100) });
     let answer = fixture.call_json(post("/api/auth/login"), &body).await;
     assert_eq!((answer.status.as_u16(), answer.problem()), (413, "body-too-large"));
+}
+
+#[tokio::test]
+async fn a_trace_goes_with_the_job_through_the_worker_and_comes_back_with_the_event() {
+    let fixture = Fixture::new();
+    fixture.run();
+    fixture.run_workers();
+    let ada = fixture.user("ada@example.com").await;
+    let connection = fixture.connection(&ada).await;
+    fixture.clock.advance(Duration::from_mins(30)).await;
+    let bearer = fixture.bearer(&ada).await;
+    let request = post(&format!("/api/connections/{connection}/force-refresh"))
+        .header(header::AUTHORIZATION, bearer)
+        .header("traceparent", TRACEPARENT);
+    let answer = fixture.call_json(request, &serde_json::json!({ "observed_version": 1 })).await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
+    let ours = Some(answer.header("traceparent").to_owned());
+    let jobs = fixture.queue.published();
+    assert_eq!((jobs.len(), &jobs[0].traceparent), (1, &ours));
+    let published = fixture.events.published();
+    let [Event::Connection { traceparent, .. }] = &published[..] else { panic!("one event, got {published:?}") };
+    assert_eq!(traceparent, &ours);
 }
