@@ -165,7 +165,7 @@ pub(super) async fn refresh_status(
 /// Refreshes now, and answers when it is done.
 #[utoipa::path(post, path = "/api/auth/amazon/refresh", operation_id = "refreshAmazon", tag = "amazon",
     summary = "Refresh an Amazon token now",
-    request_body(content = Option<WhichConnection>, description = "WhichConnection connection; may be empty: the one in the best order."),
+    request_body(content = Option<WhichConnection>, description = "Which connection; may be empty: the one in the best order."),
     responses((status = 200, description = "A new token is stored.", body = AmazonRefreshed),
         (status = 409, description = "The grant has ended: the user has to connect again.")))]
 pub(super) async fn refresh(
@@ -202,7 +202,7 @@ pub(super) async fn refresh(
 /// Takes connections away: their tokens are removed here.
 #[utoipa::path(post, path = "/api/auth/amazon/disconnect", operation_id = "disconnectAmazon", tag = "amazon",
     summary = "Disconnect Amazon accounts",
-    request_body(content = Option<WhichConnection>, description = "WhichConnection connection; may be empty: all of the caller's at Amazon."),
+    request_body(content = Option<WhichConnection>, description = "Which connection; may be empty: all of the caller's at Amazon."),
     responses((status = 200, description = "Their tokens are gone.", body = AmazonDisconnected)))]
 pub(super) async fn disconnect(
     State(api): State<Arc<Api>>,
