@@ -217,6 +217,10 @@ async fn import(config: &Config, store: Arc<dyn Store>, args: &ImportArgs) -> Re
             bar.suspend(|| tracing::warn!(line, reason, "A row cannot be imported"));
             bad.push(BadRow { line, reason: reason.to_owned() });
         }
+        Report::Refused { line, reason } => {
+            bar.suspend(|| tracing::warn!(line, reason, "The user of a row cannot be imported"));
+            bad.push(BadRow { line, reason: reason.to_owned() });
+        }
         Report::Progress(summary) => bar.set_message(format!("{} rows", summary.rows())),
     };
     let summary =
@@ -226,6 +230,13 @@ async fn import(config: &Config, store: Arc<dyn Store>, args: &ImportArgs) -> Re
     Output::stdout(args.output.json).data(&printed, |_| summary_text(&summary, args.dry_run))?;
     if summary.bad > 0 {
         return Err(anyhow!("{} of {} rows cannot be imported as they are", summary.bad, summary.rows()).into());
+    }
+    if summary.users_refused > 0 {
+        return Err(anyhow!(
+            "{} users were not made: `evergrant users list` shows who is there",
+            summary.users_refused
+        )
+        .into());
     }
     Ok(())
 }
@@ -246,6 +257,10 @@ fn summary_text(summary: &Summary, dry_run: bool) -> String {
         (summary.without_refresh_token, "of these without a refresh token: needs a new consent"),
         (summary.kept, "there already: left alone"),
         (summary.without_tokens, "without any token: passed over"),
+        (summary.users, "users: may sign in with Amazon"),
+        (summary.admins, "of these admins, as they were before: see and do everything"),
+        (summary.users_kept, "users there already: left alone"),
+        (summary.users_refused, "users not made: see the warnings"),
         (summary.bad, "not readable: see the warnings"),
     ];
     let rest = rest.into_iter().filter(|(count, _)| *count > 0);

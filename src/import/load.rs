@@ -1,13 +1,18 @@
 //! Puts rows into the store and keeps count.
 
 use evergrant_contract::connection::{IfPresent, NewConnection, Stored};
-use evergrant_contract::ports::{Connections, StoreError};
+use evergrant_contract::people::{Saved, User, UserKey};
+use evergrant_contract::ports::{Connections, StoreError, Users};
+use futures::{StreamExt as _, TryStreamExt as _, stream};
 use serde::Serialize;
 
 use super::{ImportError, Outcome, Row};
 
 /// Connections made in one commit.
 const BATCH: usize = 500;
+
+/// Users written at once. Stores group writes that come together into one commit.
+const USERS_AT_ONCE: usize = 100;
 
 /// What became of the rows of a file.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
@@ -22,6 +27,14 @@ pub struct Summary {
     pub without_tokens: u64,
     /// Rows that could not be read.
     pub bad: u64,
+    /// Users who are new, and may sign in.
+    pub users: u64,
+    /// New users among those who see and do everything, as they did in the original project.
+    pub admins: u64,
+    /// Users who were there already and were left alone.
+    pub users_kept: u64,
+    /// Users who were not made, since another one has their e-mail address or account.
+    pub users_refused: u64,
 }
 
 impl Summary {
@@ -41,6 +54,13 @@ pub enum Report<'a> {
         /// Why; shows nothing of the row.
         reason: &'a str,
     },
+    /// The user of a row was not made. Its connection is not affected.
+    Refused {
+        /// The line on which the row begins.
+        line: u64,
+        /// Why; shows nothing of the row.
+        reason: &'static str,
+    },
     /// So far.
     Progress(Summary),
 }
@@ -56,36 +76,45 @@ pub enum LoadError {
     Store(#[from] StoreError),
 }
 
-/// Puts every connection among the rows that is not there yet into the store.
-pub async fn load(
+/// What is stored together.
+#[derive(Default)]
+struct Batch {
+    connections: Vec<NewConnection>,
+    /// With the line of their row.
+    users: Vec<(u64, User)>,
+}
+
+/// Puts every connection and every user among the rows that is not there yet into the store.
+pub async fn load<S: Connections + Users + ?Sized>(
     rows: impl Iterator<Item = Result<Row, ImportError>>,
-    store: &dyn Connections,
+    store: &S,
     mut report: impl FnMut(Report<'_>),
 ) -> Result<Summary, LoadError> {
     let mut summary = Summary::default();
-    let mut batch = Vec::with_capacity(BATCH);
+    let mut batch = Batch::default();
     for row in rows {
         let row = match row {
             Ok(row) => row,
             Err(error) => {
-                put(&mut batch, store, &mut summary).await?;
+                put(&mut batch, store, &mut summary, &mut report).await?;
                 return Err(error.into());
             }
         };
+        batch.users.extend(row.user.map(|user| (row.line, *user)));
         match row.outcome {
-            Outcome::Ready(connection) => batch.push(*connection),
+            Outcome::Ready(connection) => batch.connections.push(*connection),
             Outcome::NoTokens => summary.without_tokens += 1,
             Outcome::Bad(reason) => {
                 summary.bad += 1;
                 report(Report::Bad { line: row.line, reason: &reason });
             }
         }
-        if batch.len() == BATCH {
-            put(&mut batch, store, &mut summary).await?;
+        if batch.connections.len() == BATCH || batch.users.len() == BATCH {
+            put(&mut batch, store, &mut summary, &mut report).await?;
             report(Report::Progress(summary));
         }
     }
-    put(&mut batch, store, &mut summary).await?;
+    put(&mut batch, store, &mut summary, &mut report).await?;
     report(Report::Progress(summary));
     Ok(summary)
 }
@@ -98,6 +127,8 @@ pub fn count(
     let mut summary = Summary::default();
     for row in rows {
         let row = row?;
+        summary.users += u64::from(row.user.is_some());
+        summary.admins += u64::from(row.user.is_some_and(|user| user.is_admin));
         match row.outcome {
             Outcome::Ready(connection) => {
                 summary.inserted += 1;
@@ -113,12 +144,57 @@ pub fn count(
     Ok(summary)
 }
 
-async fn put(batch: &mut Vec<NewConnection>, store: &dyn Connections, summary: &mut Summary) -> Result<(), StoreError> {
-    if batch.is_empty() {
+async fn put<S: Connections + Users + ?Sized>(
+    batch: &mut Batch,
+    store: &S,
+    summary: &mut Summary,
+    report: &mut impl FnMut(Report<'_>),
+) -> Result<(), StoreError> {
+    let Batch { connections, users } = std::mem::take(batch);
+    let saves = users.into_iter().map(|(line, user)| async move {
+        let is_admin = user.is_admin;
+        save(store, &user).await.map(|kept| (line, is_admin, kept))
+    });
+    // In the order of the rows, so that reports come in it too.
+    let saved: Vec<_> = stream::iter(saves).buffered(USERS_AT_ONCE).try_collect().await?;
+    for (line, is_admin, saved) in saved {
+        let reason = match saved {
+            None => {
+                summary.users_kept += 1;
+                continue;
+            }
+            Some(Saved::Done) => {
+                summary.users += 1;
+                summary.admins += u64::from(is_admin);
+                continue;
+            }
+            Some(Saved::EmailTaken) => "another user has its `email`: this one cannot sign in",
+            Some(Saved::AccountTaken) => "another user has its `amazon_customer_id`: this one cannot sign in",
+        };
+        summary.users_refused += 1;
+        report(Report::Refused { line, reason });
+    }
+    put_connections(connections, store, summary).await
+}
+
+/// Makes a user; `None`: there is one with this id, who may have changed here since.
+async fn save<S: Users + ?Sized>(store: &S, user: &User) -> Result<Option<Saved>, StoreError> {
+    match store.user(UserKey::Id(&user.id)).await? {
+        Some(_) => Ok(None),
+        None => store.save_user(user).await.map(Some),
+    }
+}
+
+async fn put_connections<S: Connections + ?Sized>(
+    connections: Vec<NewConnection>,
+    store: &S,
+    summary: &mut Summary,
+) -> Result<(), StoreError> {
+    if connections.is_empty() {
         return Ok(());
     }
-    let lacks_refresh_token: Vec<_> = batch.iter().map(|connection| connection.refresh_token.is_none()).collect();
-    let stored = store.put(std::mem::take(batch), IfPresent::Keep).await?;
+    let lacks_refresh_token: Vec<_> = connections.iter().map(|row| row.refresh_token.is_none()).collect();
+    let stored = store.put(connections, IfPresent::Keep).await?;
     for (stored, lacks) in stored.into_iter().zip(lacks_refresh_token) {
         match stored {
             Stored::Inserted(_) | Stored::Replaced(_) => {
@@ -141,7 +217,7 @@ mod tests {
     use super::*;
 
     const fn row(line: u64, outcome: Outcome) -> Row {
-        Row { line, outcome }
+        Row { line, outcome, user: None }
     }
 
     fn ready(user: u64) -> Outcome {
@@ -175,9 +251,11 @@ mod tests {
         let report = |report: Report<'_>| match report {
             Report::Bad { line, reason } => told.push(format!("{line}: {reason}")),
             Report::Progress(_) => looks += 1,
+            Report::Refused { .. } => panic!("nobody is refused"),
         };
         let summary = load(file().into_iter(), &*store, report).await.unwrap();
-        let expected = Summary { inserted: 1001, kept: 0, without_refresh_token: 1, without_tokens: 1, bad: 1 };
+        let expected =
+            Summary { inserted: 1001, without_refresh_token: 1, without_tokens: 1, bad: 1, ..Summary::default() };
         assert_eq!((summary, summary.rows()), (expected, 1003));
         assert_eq!((told, looks), (vec!["9000: it is crooked".to_owned()], 3));
 
@@ -202,5 +280,63 @@ mod tests {
         rows.push(Err(ImportError::Io(std::io::Error::other("gone"))));
         assert!(matches!(load(rows.into_iter(), &*store, |_| {}).await, Err(LoadError::Import(_))));
         assert_eq!(store.list(&ConnectionFilter::default(), None, 5_000).await.unwrap().len(), 1001);
+    }
+
+    fn person(id: u64, change: impl FnOnce(&mut User)) -> Result<Row, ImportError> {
+        let mut user = User {
+            id: format!("user-{id}").parse().unwrap(),
+            email: format!("{id}@example.com"),
+            name: String::new(),
+            account: format!("amzn1.account.{id}"),
+            is_admin: false,
+            is_active: true,
+            profile_ids: Vec::new(),
+            marketplace_ids: Vec::new(),
+            created_at: "2026-11-23T12:00:00Z".parse().unwrap(),
+        };
+        change(&mut user);
+        Ok(Row { line: id, outcome: Outcome::NoTokens, user: Some(Box::new(user)) })
+    }
+
+    #[tokio::test]
+    async fn people_are_made_once_and_left_alone_afterwards() {
+        let store = MemoryStore::new(ManualClock::new());
+        let file = || (1..=600).map(|id| person(id, |user| user.is_admin = id == 7));
+        let counted = count(file(), |_| {}).unwrap();
+        let loaded = load(file(), &*store, |_| {}).await.unwrap();
+        assert_eq!(loaded, Summary { without_tokens: 600, users: 600, admins: 1, ..Summary::default() });
+        assert_eq!(counted, loaded);
+
+        let id: UserId = "user-7".parse().unwrap();
+        let known = store.user(UserKey::Id(&id)).await.unwrap().unwrap();
+        store.save_user(&User { is_active: false, is_admin: false, ..known.clone() }).await.unwrap();
+        let again = load(file(), &*store, |_| {}).await.unwrap();
+        assert_eq!((again.users, again.admins, again.users_kept), (0, 0, 600));
+        let now = store.user(UserKey::Id(&id)).await.unwrap().unwrap();
+        assert_eq!(now, User { is_active: false, is_admin: false, ..known }, "what was decided here stays");
+    }
+
+    #[tokio::test]
+    async fn a_person_whose_address_or_account_another_has_is_told_by_line_and_stops_nobody() {
+        let store = MemoryStore::new(ManualClock::new());
+        let rows = vec![
+            person(1, |_| ()),
+            person(2, |user| user.email = "1@EXAMPLE.com".to_owned()),
+            person(3, |user| user.account = "amzn1.account.1".to_owned()),
+            person(4, |_| ()),
+        ];
+        let mut told = Vec::new();
+        let report = |report: Report<'_>| {
+            if let Report::Refused { line, reason } = report {
+                told.push((line, reason));
+            }
+        };
+        let summary = load(rows.into_iter(), &*store, report).await.unwrap();
+        assert_eq!((summary.users, summary.users_refused), (2, 2));
+        let expected = [
+            (2, "another user has its `email`: this one cannot sign in"),
+            (3, "another user has its `amazon_customer_id`: this one cannot sign in"),
+        ];
+        assert_eq!(told, expected);
     }
 }

@@ -1,7 +1,8 @@
 //! Reads connections out of files: our own rows, and the `users` export of the original project.
 //!
 //! ```text
-//! bytes --records--> fields of one row --row--> a new connection, a row without tokens, or a bad row with its reason
+//! bytes --records--> fields of one row --row--> a new connection, a row without tokens, or a bad row with its reason;
+//!                                           and the user, if it is a row of the original
 //! ```
 //!
 //! Everything streams, a row is held to [`MAX_ROW`] bytes, and a bad row never stops the good ones. No reason ever shows
@@ -10,6 +11,7 @@
 mod load;
 mod original;
 mod ours;
+mod people;
 mod records;
 mod row;
 #[cfg(test)]
@@ -23,6 +25,7 @@ use std::time::Duration;
 use evergrant_contract::Timestamp;
 use evergrant_contract::connection::NewConnection;
 use evergrant_contract::ids::ProviderName;
+use evergrant_contract::people::User;
 use evergrant_contract::ports::Chance;
 use evergrant_contract::timing::Margin;
 use evergrant_vault::Keyring;
@@ -64,6 +67,8 @@ pub struct Row {
     pub line: u64,
     /// What it is.
     pub outcome: Outcome,
+    /// Who may sign in, if the row says so: those of the original project do. `None` for bad rows.
+    pub user: Option<Box<User>>,
 }
 
 /// What a row is.
@@ -99,10 +104,10 @@ pub fn rows<'a>(
     let records = records::open(Box::new(input), format)?;
     Ok(records.map(|record| {
         let record = record?;
-        let outcome = match record.fields {
+        let (outcome, user) = match record.fields {
             Ok(fields) => row::read(fields, rules),
-            Err(reason) => Outcome::Bad(reason),
+            Err(reason) => (Outcome::Bad(reason), None),
         };
-        Ok(Row { line: record.line, outcome })
+        Ok(Row { line: record.line, outcome, user })
     }))
 }

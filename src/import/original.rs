@@ -1,4 +1,4 @@
-//! Rows of the original project's `users` table: `id, email, name, amazon_customer_id, auth_tokens`.
+//! Rows of the original project's `users` table: `id, email, name, amazon_customer_id, auth_tokens, is_active, is_admin`.
 //!
 //! `auth_tokens` is an object, the text of one, or nothing; each token in it is encrypted by itself, or not at all; times
 //! are in UTC and do not say so.
@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::records::Fields;
 use super::row::{Told, label, text, user};
-use super::{Rules, times, tokens};
+use super::{Rules, people, times, tokens};
 
 /// A text inside a text inside a text is as deep as exports of exports get.
 const MAX_WRAPPINGS: usize = 3;
@@ -21,10 +21,14 @@ pub(super) fn is_such(fields: &Fields) -> bool {
 pub(super) fn read(mut fields: Fields, rules: &Rules<'_>) -> Result<Told, String> {
     let mut tokens = unwrapped(fields.remove("auth_tokens").unwrap_or_default())?;
     let pair = tokens::take(&mut tokens, rules.keyring)?;
+    let user = user(&fields, &["id", "email"])?;
+    let account = text(&fields, "amazon_customer_id")?.unwrap_or_default();
+    let person = people::read(&fields, user.clone(), account.clone(), rules)?;
     Ok(Told {
-        user: user(&fields, &["id", "email"])?,
+        user,
+        person: Some(Box::new(person)),
         provider: rules.default_provider.clone(),
-        account: text(&fields, "amazon_customer_id")?.unwrap_or_default(),
+        account,
         label: label(&fields, &["email", "name"]),
         scopes: text(&tokens, "scope")?.unwrap_or_default(),
         tokens: pair,

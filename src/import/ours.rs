@@ -16,6 +16,7 @@ pub(super) fn read(mut fields: Fields, rules: &Rules<'_>) -> Result<Told, String
     };
     Ok(Told {
         user: user(&fields, &["user_id"])?,
+        person: None,
         provider,
         account: text(&fields, "account")?.unwrap_or_default(),
         label: label(&fields, &["label"]),

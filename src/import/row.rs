@@ -3,6 +3,7 @@
 use evergrant_contract::Timestamp;
 use evergrant_contract::connection::NewConnection;
 use evergrant_contract::ids::{ProviderName, UserId};
+use evergrant_contract::people::User;
 use evergrant_contract::timing::until;
 use serde_json::Value;
 
@@ -19,6 +20,8 @@ const MAX_LABEL: usize = 200;
 /// What a row says of a connection.
 pub(super) struct Told {
     pub(super) user: UserId,
+    /// Who that is, if the row says so.
+    pub(super) person: Option<Box<User>>,
     pub(super) provider: ProviderName,
     pub(super) account: String,
     pub(super) label: String,
@@ -28,12 +31,16 @@ pub(super) struct Told {
     pub(super) consent_at: Option<Timestamp>,
 }
 
-pub(super) fn read(fields: Fields, rules: &Rules<'_>) -> Outcome {
+pub(super) fn read(fields: Fields, rules: &Rules<'_>) -> (Outcome, Option<Box<User>>) {
     let told = if original::is_such(&fields) { original::read(fields, rules) } else { ours::read(fields, rules) };
-    match told.and_then(|told| connection(told, rules)) {
-        Ok(Some(connection)) => Outcome::Ready(Box::new(connection)),
-        Ok(None) => Outcome::NoTokens,
-        Err(reason) => Outcome::Bad(reason),
+    let read = told.and_then(|mut told| {
+        let person = told.person.take();
+        Ok((connection(told, rules)?, person))
+    });
+    match read {
+        Ok((Some(connection), person)) => (Outcome::Ready(Box::new(connection)), person),
+        Ok((None, person)) => (Outcome::NoTokens, person),
+        Err(reason) => (Outcome::Bad(reason), None),
     }
 }
 

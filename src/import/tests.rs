@@ -246,6 +246,39 @@ fn time_grows_in_proportion_to_rows() {
     assert!(large < small * 60, "ten times the rows took {large:?} after {small:?}");
 }
 
+#[test]
+fn the_people_of_the_original() {
+    let row = |extra: &str| {
+        let text = format!(
+            r#"{{"id": "7f", "email": " Ada@example.com ", "name": "Ada", "amazon_customer_id": "amzn1.account.A"{extra}}}"#
+        );
+        read(text.as_bytes(), None).remove(0)
+    };
+    let full = r#", "is_active": "f", "is_admin": true, "profile_ids": ["11", 22, null], "marketplace_ids": "[\"ATVPDKIKX0DER\"]",
+        "created_at": "2025-01-02T03:04:05.678901""#.replace('\n', "");
+    let row_of_ada = row(&full);
+    assert!(matches!(row_of_ada.outcome, Outcome::NoTokens), "people without tokens are people too");
+    let expected = json!({
+        "id": "7f", "email": "Ada@example.com", "name": "Ada", "account": "amzn1.account.A", "is_admin": true,
+        "is_active": false, "profile_ids": ["11", "22"], "marketplace_ids": ["ATVPDKIKX0DER"],
+        "created_at": "2025-01-02T03:04:05.678Z",
+    });
+    assert_eq!(serde_json::to_value(row_of_ada.user.unwrap()).unwrap(), expected);
+
+    let plain = row("").user.unwrap();
+    assert_eq!((plain.is_admin, plain.is_active, plain.created_at), (false, true, now()));
+    for odd in [r#", "is_admin": "perhaps""#, r#", "is_active": 2"#, r#", "is_admin": [true]"#] {
+        let odd_row = row(odd);
+        assert!(
+            matches!(&odd_row.outcome, Outcome::Bad(reason) if reason.ends_with("is neither true nor false")),
+            "{odd}"
+        );
+        assert!(odd_row.user.is_none());
+    }
+    let ours = read(br#"{"user_id": "1", "refresh_token": "r"}"#, None).remove(0);
+    assert!(ours.user.is_none(), "rows of our own are about connections");
+}
+
 proptest! {
     #[test]
     fn arbitrary_bytes_never_panic(bytes: Vec<u8>, format in prop_oneof![
