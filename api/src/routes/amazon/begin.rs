@@ -57,7 +57,7 @@ pub(super) struct ReauthAnswer {
     message: &'static str,
 }
 
-/// WhichConnection connection is meant.
+/// Which connection is meant.
 #[derive(Deserialize, ToSchema)]
 pub(super) struct WhichConnection {
     /// The connection. Absent: the one that needs it most.
@@ -103,7 +103,7 @@ pub(super) async fn login(
 
 /// Begins the mending of the connection that needs it most.
 #[utoipa::path(post, path = "/api/auth/amazon/reauth", operation_id = "reauthAmazon", tag = "amazon",
-    summary = "Renew a consent", request_body(content = Option<WhichConnection>, description = "WhichConnection connection; may be empty."),
+    summary = "Renew a consent", request_body(content = Option<WhichConnection>, description = "Which connection; may be empty."),
     responses((status = 200, description = "Where to send the browser.", body = ReauthAnswer)))]
 pub(super) async fn reauth(
     State(api): State<Arc<Api>>,

@@ -42,7 +42,7 @@ pub(super) struct CallbackQuery {
     /// Why there is no code.
     error: Option<String>,
     /// The same for people. It is not shown: whoever makes the link could write it.
-    #[allow(dead_code, reason = "documented, since the provider sends it")]
+    #[expect(dead_code, reason = "documented, since the provider sends it")]
     error_description: Option<String>,
 }
 
