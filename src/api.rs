@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use evergrant_amc::{Client, ClientSettings};
 use evergrant_api::{
-    Api, Callers, Hub, LocalTokens, Probes, ProviderApp, Server, ServerLimits, SessionSecret, Waits, routes,
+    Api, Callers, Hub, LocalTokens, Probes, ProviderApp, Reads, Server, ServerLimits, SessionSecret, Waits, routes,
 };
 use evergrant_contract::ids::{ProcessId, ProviderName};
 use evergrant_contract::ports::Clock;
@@ -74,7 +74,8 @@ impl Ingredients<'_> {
             settings.force,
         );
         let targets = providers.iter().filter_map(|(name, app)| Some((name.clone(), app.target.clone()?))).collect();
-        let tokens = Arc::new(LocalTokens::new(Arc::clone(&store), Arc::clone(&waits), targets, Arc::clone(clock)));
+        let reads = Arc::new(Reads::new(&store));
+        let tokens = Arc::new(LocalTokens::new(Arc::clone(&reads), Arc::clone(&waits), targets, Arc::clone(clock)));
         let amc = Client::new(Arc::clone(&tokens) as _, amc_settings(config, clock)).context("the AMC client")?;
         let hub = Hub::new(process, Arc::clone(&store), Arc::clone(&events), Arc::clone(clock), settings.streams_max);
         Ok(Api {
@@ -82,6 +83,7 @@ impl Ingredients<'_> {
             callers: Callers::new(Arc::clone(&store), Arc::clone(clock), secret),
             settings,
             store,
+            reads,
             events,
             hub,
             providers: providers.clone(),

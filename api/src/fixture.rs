@@ -45,6 +45,7 @@ use tower::ServiceExt as _;
 use crate::auth::{self, Callers, SessionSecret, new_api_key};
 use crate::hub::Hub;
 use crate::probes::Probes;
+use crate::reads::Reads;
 use crate::settings::{ApiSettings, AuthSettings, ForceSettings};
 use crate::state::{Api, ProviderApp};
 use crate::waits::{LocalTokens, Waits};
@@ -326,7 +327,8 @@ fn assemble(
     let waits = Waits::new(Arc::clone(&store), queue, Arc::clone(&events), clock(), settings.force);
     let targets: BTreeMap<ProviderName, Target> =
         app.target.clone().map(|target| (name.clone(), target)).into_iter().collect();
-    let tokens = Arc::new(LocalTokens::new(Arc::clone(&store), Arc::clone(&waits), targets, clock()));
+    let reads = Arc::new(Reads::new(&store));
+    let tokens = Arc::new(LocalTokens::new(Arc::clone(&reads), Arc::clone(&waits), targets, clock()));
     let secret = SessionSecret::new(&Secret::new(SESSION_SECRET)).unwrap();
     let probes = Probes { checks: Vec::new(), metrics: Box::new(|| "evergrant_up 1\n".to_owned()), version: "1.2.3" };
     Arc::new(Api {
@@ -341,6 +343,7 @@ fn assemble(
         stop: stop.clone(),
         settings,
         store,
+        reads,
         events,
         waits,
         tokens,

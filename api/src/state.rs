@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use crate::auth::Callers;
 use crate::hub::Hub;
 use crate::probes::Probes;
+use crate::reads::Reads;
 use crate::settings::ApiSettings;
 use crate::waits::{LocalTokens, Waits};
 
@@ -33,6 +34,8 @@ pub struct Api {
     pub settings: ApiSettings,
     /// The rows.
     pub store: Arc<dyn Store>,
+    /// The same rows, for what many ask for at once.
+    pub reads: Arc<Reads>,
     /// The events.
     pub events: Arc<dyn EventBus>,
     /// The events, heard once for every stream that somebody holds open.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use evergrant_sim::{ErrorBody, Fault, FaultKind, Target};
+use futures::future::join_all;
 use reqwest::Method;
 use serde_json::{Value, json};
 

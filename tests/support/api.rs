@@ -9,6 +9,13 @@ use serde_json::Value;
 /// Longer than any wait that a test configures.
 const PATIENCE: Duration = Duration::from_secs(90);
 
+/// A client that follows no redirect by itself.
+pub(super) fn browser() -> reqwest::Client {
+    // Whichever test comes first installs it.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder().redirect(redirect::Policy::none()).timeout(PATIENCE).build().unwrap()
+}
+
 /// One caller of one process's API, with the cookies that it was given.
 #[derive(Clone)]
 pub(crate) struct Caller {
@@ -55,8 +62,7 @@ impl Reply {
 impl Caller {
     /// Somebody whom nobody knows, at this address.
     pub(crate) fn new(address: &str) -> Self {
-        let http = reqwest::Client::builder().redirect(redirect::Policy::none()).timeout(PATIENCE).build().unwrap();
-        Self { base: format!("http://{address}"), http, bearer: None, cookies: Vec::new() }
+        Self { base: format!("http://{address}"), http: browser(), bearer: None, cookies: Vec::new() }
     }
 
     /// With this token or key.

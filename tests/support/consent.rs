@@ -1,10 +1,10 @@
 //! A person in a browser at the simulated Amazon's consent page.
 
 use reqwest::header::{CONTENT_TYPE, LOCATION};
-use reqwest::redirect;
 use url::{Url, form_urlencoded};
 
 use super::World;
+use super::api::browser;
 
 impl World {
     /// Says yes as this user, to what a consent URL asks for: the path and query of the callback.
@@ -19,8 +19,8 @@ impl World {
         form.extend_pairs(page.query_pairs()).append_pair("user", user).append_pair("decision", decision);
         let mut target = page.clone();
         target.set_query(None);
-        let http = reqwest::Client::builder().redirect(redirect::Policy::none()).build().unwrap();
-        let request = http.post(target).header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(form.finish());
+        let request =
+            browser().post(target).header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(form.finish());
         let answer = self.runtime.block_on(request.send()).unwrap();
         let location = answer.headers().get(LOCATION).expect("a way back").to_str().unwrap();
         let back = Url::parse(location).unwrap();

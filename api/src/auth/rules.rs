@@ -44,7 +44,7 @@ impl Caller {
     /// not exist.
     pub(crate) async fn connection(&self, api: &Api, id: ConnectionId, scope: Scope) -> Result<Connection, Problem> {
         self.may(scope)?;
-        let found = api.store.find(id).await?;
+        let found = api.reads.connection(id).await?;
         found.filter(|connection| self.owns(&connection.user)).ok_or_else(|| Problem::not_found("connection").about(id))
     }
 

@@ -9,13 +9,14 @@ use evergrant_amc::{Held, Target, TokenError, Tokens};
 use evergrant_contract::connection::{AccessToken, Connection};
 use evergrant_contract::ids::{ConnectionId, ProviderName, Version};
 use evergrant_contract::job::ForceReason;
-use evergrant_contract::ports::{Clock, Store};
+use evergrant_contract::ports::Clock;
 use evergrant_contract::state::Reason;
 use evergrant_contract::timing::{before, until};
 
 use super::problem::NoToken;
 use super::{Ask, Waited, Waits};
 use crate::edges::trace::TraceContext;
+use crate::reads::Reads;
 
 /// A token that lasts for less is of no use to anybody who still has to send it.
 const USABLE: Duration = Duration::from_secs(10);
@@ -25,7 +26,7 @@ const DEMAND_MAX_PERCENT: u32 = 75;
 
 /// Access tokens out of the store: the AMC client's source where it runs in one process with the API.
 pub struct LocalTokens {
-    store: Arc<dyn Store>,
+    reads: Arc<Reads>,
     waits: Arc<Waits>,
     targets: BTreeMap<ProviderName, Target>,
     clock: Arc<dyn Clock>,
@@ -38,14 +39,14 @@ pub(crate) struct Access {
 }
 
 impl LocalTokens {
-    /// Tokens of the connections in this store. `targets` says where the tokens of each provider app are good.
+    /// Tokens of the connections that are read here. `targets` says where the tokens of each provider app are good.
     pub fn new(
-        store: Arc<dyn Store>,
+        reads: Arc<Reads>,
         waits: Arc<Waits>,
         targets: BTreeMap<ProviderName, Target>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self { store, waits, targets, clock }
+        Self { reads, waits, targets, clock }
     }
 
     /// Where the tokens of a provider app are good, if its descriptor says so.
@@ -91,8 +92,8 @@ impl LocalTokens {
 
     async fn stored(&self, id: ConnectionId) -> Result<(Connection, Option<AccessToken>), NoToken> {
         // In this order: a token may be newer than the row beside it, never older.
-        let connection = self.store.find(id).await?.ok_or(NoToken::Error(TokenError::NotFound(id)))?;
-        let token = self.store.access_token(id).await?;
+        let connection = self.reads.connection(id).await?.ok_or(NoToken::Error(TokenError::NotFound(id)))?;
+        let token = self.reads.access_token(id).await?;
         Ok((connection, token))
     }
 

@@ -51,7 +51,7 @@ pub trait Chance: Send + Sync {
 // --------------------------------------------------------------------------------------------------------------- store
 
 /// Why a store did not do what was asked.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
     /// It cannot be reached or is overloaded: the same call may succeed later.
     #[error("the store is unavailable: {0}")]

@@ -11,6 +11,7 @@ use evergrant_contract::state::Reason;
 use evergrant_testkit::Reply;
 use tokio::task::JoinHandle;
 
+use crate::reads::Reads;
 use super::{SECOND, World};
 use crate::waits::LocalTokens;
 
@@ -20,6 +21,10 @@ const HOUR: Duration = Duration::from_hours(1);
 type Answer = Result<Held, TokenError>;
 
 impl World {
+    fn reads(&self) -> Arc<Reads> {
+        Arc::new(Reads::new(&(Arc::clone(&self.store) as _)))
+    }
+
     fn tokens(&self) -> Arc<LocalTokens> {
         let target = Target {
             provider: "amazon-na".parse().unwrap(),
@@ -27,8 +32,8 @@ impl World {
             client_id: "client".to_owned(),
         };
         let targets = BTreeMap::from([(target.provider.clone(), target)]);
-        let (store, clock) = (Arc::clone(&self.store) as _, Arc::clone(&self.clock) as _);
-        Arc::new(LocalTokens::new(store, Arc::clone(&self.waits), targets, clock))
+        let clock = Arc::clone(&self.clock) as _;
+        Arc::new(LocalTokens::new(self.reads(), Arc::clone(&self.waits), targets, clock))
     }
 
     async fn take(&self, tokens: &Arc<LocalTokens>, id: ConnectionId, min_validity: Duration) -> Answer {
@@ -166,7 +171,7 @@ async fn what_is_not_there_or_cannot_be_read_has_no_token() {
 async fn without_an_api_to_call_the_client_gets_no_token() {
     let world = World::new().await;
     let id = world.connection(HOUR).await;
-    let (store, clock) = (Arc::clone(&world.store) as _, Arc::clone(&world.clock) as _);
-    let tokens = Arc::new(LocalTokens::new(store, Arc::clone(&world.waits), BTreeMap::new(), clock));
+    let clock = Arc::clone(&world.clock) as _;
+    let tokens = Arc::new(LocalTokens::new(world.reads(), Arc::clone(&world.waits), BTreeMap::new(), clock));
     assert!(matches!(world.take(&tokens, id, MINUTE).await, Err(TokenError::Refused(_))));
 }

@@ -30,6 +30,7 @@ use crate::auth::{Callers, SessionSecret, sign_in};
 use crate::fixture::SESSION_SECRET;
 use crate::hub::Hub;
 use crate::probes::Probes;
+use crate::reads::Reads;
 use crate::settings::ApiSettings;
 use crate::state::{Api, ProviderApp};
 use crate::waits::{LocalTokens, Waits};
@@ -98,13 +99,15 @@ impl Bench {
             .collect();
         let waits =
             Waits::new(self.store.clone(), self.queue.clone(), self.events.clone(), clock.clone(), self.settings.force);
-        let tokens = Arc::new(LocalTokens::new(self.store.clone(), waits.clone(), BTreeMap::new(), clock.clone()));
+        let reads = Arc::new(Reads::new(&(self.store.clone() as _)));
+        let tokens = Arc::new(LocalTokens::new(reads.clone(), waits.clone(), BTreeMap::new(), clock.clone()));
         let secret = SessionSecret::new(&Secret::new(SESSION_SECRET)).unwrap();
         let (process, stop) = (ProcessId::generate(), CancellationToken::new());
         Arc::new(Api {
             process,
             settings: self.settings.clone(),
             store: self.store.clone(),
+            reads,
             events: self.events.clone(),
             hub: Hub::new(process, self.store.clone(), self.events.clone(), clock.clone(), 100),
             providers,
