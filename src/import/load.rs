@@ -151,12 +151,12 @@ async fn put<S: Connections + Users + ?Sized>(
     report: &mut impl FnMut(Report<'_>),
 ) -> Result<(), StoreError> {
     let Batch { connections, users } = std::mem::take(batch);
-    let saves = users.into_iter().map(|(line, user)| async move {
+    let writes = users.into_iter().map(|(line, user)| async move {
         let is_admin = user.is_admin;
         save(store, &user).await.map(|kept| (line, is_admin, kept))
     });
     // In the order of the rows, so that reports come in it too.
-    let saved: Vec<_> = stream::iter(saves).buffered(USERS_AT_ONCE).try_collect().await?;
+    let saved: Vec<_> = stream::iter(writes).buffered(USERS_AT_ONCE).try_collect().await?;
     for (line, is_admin, saved) in saved {
         let reason = match saved {
             None => {
@@ -282,7 +282,7 @@ mod tests {
         assert_eq!(store.list(&ConnectionFilter::default(), None, 5_000).await.unwrap().len(), 1001);
     }
 
-    fn person(id: u64, change: impl FnOnce(&mut User)) -> Result<Row, ImportError> {
+    fn person(id: u64, change: impl FnOnce(&mut User)) -> Row {
         let mut user = User {
             id: format!("user-{id}").parse().unwrap(),
             email: format!("{id}@example.com"),
@@ -295,13 +295,13 @@ mod tests {
             created_at: "2026-11-23T12:00:00Z".parse().unwrap(),
         };
         change(&mut user);
-        Ok(Row { line: id, outcome: Outcome::NoTokens, user: Some(Box::new(user)) })
+        Row { line: id, outcome: Outcome::NoTokens, user: Some(Box::new(user)) }
     }
 
     #[tokio::test]
     async fn people_are_made_once_and_left_alone_afterwards() {
         let store = MemoryStore::new(ManualClock::new());
-        let file = || (1..=600).map(|id| person(id, |user| user.is_admin = id == 7));
+        let file = || (1..=600).map(|id| Ok(person(id, |user| user.is_admin = id == 7)));
         let counted = count(file(), |_| {}).unwrap();
         let loaded = load(file(), &*store, |_| {}).await.unwrap();
         assert_eq!(loaded, Summary { without_tokens: 600, users: 600, admins: 1, ..Summary::default() });
@@ -331,7 +331,7 @@ mod tests {
                 told.push((line, reason));
             }
         };
-        let summary = load(rows.into_iter(), &*store, report).await.unwrap();
+        let summary = load(rows.into_iter().map(Ok), &*store, report).await.unwrap();
         assert_eq!((summary.users, summary.users_refused), (2, 2));
         let expected = [
             (2, "another user has its `email`: this one cannot sign in"),

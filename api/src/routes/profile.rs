@@ -56,7 +56,7 @@ pub(crate) fn routes() -> OpenApiRouter<Arc<Api>> {
 }
 
 /// Who is signed in, and their Amazon accounts.
-#[utoipa::path(get, path = "/api/profile", operation_id = "profile", tag = "session",
+#[utoipa::path(get, path = "/api/profile", operation_id = "profile", security(("session" = [])), tag = "session",
     summary = "The signed-in user, with their Amazon accounts",
     responses((status = 200, description = "The user.", body = Profile)))]
 async fn profile(State(api): State<Arc<Api>>, signed_in: SignedIn) -> Result<Json<Profile>, Problem> {

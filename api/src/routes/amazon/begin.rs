@@ -66,7 +66,7 @@ pub(super) struct WhichConnection {
 }
 
 /// Begins a sign-in with Amazon, or the connection of an account.
-#[utoipa::path(get, path = "/api/auth/amazon/login", operation_id = "beginAmazonLogin", tag = "amazon",
+#[utoipa::path(get, path = "/api/auth/amazon/login", operation_id = "beginAmazonLogin", security((), ("session" = [])), tag = "amazon",
     summary = "Begin a sign-in with Amazon, or connect an account", params(LoginQuery),
     responses((status = 200, description = "Where to send the browser. A cookie ties the consent to it.", body = ConsentPage)))]
 pub(super) async fn login(
@@ -102,7 +102,7 @@ pub(super) async fn login(
 }
 
 /// Begins the mending of the connection that needs it most.
-#[utoipa::path(post, path = "/api/auth/amazon/reauth", operation_id = "reauthAmazon", tag = "amazon",
+#[utoipa::path(post, path = "/api/auth/amazon/reauth", operation_id = "reauthAmazon", security(("session" = [])), tag = "amazon",
     summary = "Renew a consent", request_body(content = Option<WhichConnection>, description = "Which connection; may be empty."),
     responses((status = 200, description = "Where to send the browser.", body = ReauthAnswer)))]
 pub(super) async fn reauth(
@@ -126,7 +126,7 @@ pub(super) async fn reauth(
 }
 
 /// Begins the mending of one connection.
-#[utoipa::path(post, path = "/api/connections/{id}/reconnect", operation_id = "reconnectConnection", tag = "connections",
+#[utoipa::path(post, path = "/api/connections/{id}/reconnect", operation_id = "reconnectConnection", security(("session" = [])), tag = "connections",
     summary = "Renew the consent of a connection",
     params(("id" = uuid::Uuid, Path, description = "The connection; it must be the caller's own.")),
     responses((status = 200, description = "Where to send the browser. The same account has to consent.", body = ConsentPage)))]

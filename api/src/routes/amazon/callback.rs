@@ -47,7 +47,7 @@ pub(super) struct CallbackQuery {
 }
 
 /// Ends a consent: signs in, connects or mends.
-#[utoipa::path(get, path = "/api/auth/amazon/callback", operation_id = "endAmazonLogin", tag = "amazon",
+#[utoipa::path(get, path = "/api/auth/amazon/callback", operation_id = "endAmazonLogin", security(()), tag = "amazon",
     summary = "Where Amazon sends the browser back to", params(CallbackQuery),
     responses((status = 303, description = "On to the front end: `/auth/success`, `/profile` or `/auth/error`, never with a \
         token. After `/auth/success` the page asks `POST /api/auth/refresh` for one.",
@@ -81,7 +81,7 @@ fn broken() -> Problem {
 }
 
 /// The original's other name for the same.
-#[utoipa::path(get, path = "/api/auth/callback", operation_id = "endAmazonLoginElsewhere", tag = "amazon",
+#[utoipa::path(get, path = "/api/auth/callback", operation_id = "endAmazonLoginElsewhere", security(()), tag = "amazon",
     summary = "Redirects to /api/auth/amazon/callback", params(CallbackQuery),
     responses((status = 307, description = "To `/api/auth/amazon/callback`, with the same query.")))]
 pub(super) async fn elsewhere(RawQuery(query): RawQuery) -> Response {

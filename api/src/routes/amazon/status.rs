@@ -112,7 +112,7 @@ pub(super) struct AmazonDisconnected {
 }
 
 /// How the caller's Amazon connections stand.
-#[utoipa::path(get, path = "/api/auth/amazon/status", operation_id = "amazonStatus", tag = "amazon",
+#[utoipa::path(get, path = "/api/auth/amazon/status", operation_id = "amazonStatus", security(("session" = [])), tag = "amazon",
     summary = "How the caller's Amazon connections stand",
     responses((status = 200, description = "How they stand.", body = AmazonStatus)))]
 pub(super) async fn status(State(api): State<Arc<Api>>, signed_in: SignedIn) -> Result<Json<AmazonStatus>, Problem> {
@@ -141,7 +141,7 @@ pub(super) async fn status(State(api): State<Arc<Api>>, signed_in: SignedIn) -> 
 }
 
 /// Whether somebody refreshes.
-#[utoipa::path(get, path = "/api/auth/amazon/refresh-status", operation_id = "amazonRefreshStatus", tag = "amazon",
+#[utoipa::path(get, path = "/api/auth/amazon/refresh-status", operation_id = "amazonRefreshStatus", security(("session" = [])), tag = "amazon",
     summary = "Whether refreshes happen by themselves",
     responses((status = 200, description = "Whether they do.", body = AmazonRefreshStatus)))]
 pub(super) async fn refresh_status(
@@ -163,7 +163,7 @@ pub(super) async fn refresh_status(
 }
 
 /// Refreshes now, and answers when it is done.
-#[utoipa::path(post, path = "/api/auth/amazon/refresh", operation_id = "refreshAmazon", tag = "amazon",
+#[utoipa::path(post, path = "/api/auth/amazon/refresh", operation_id = "refreshAmazon", security(("session" = [])), tag = "amazon",
     summary = "Refresh an Amazon token now",
     request_body(content = Option<WhichConnection>, description = "Which connection; may be empty: the one in the best order."),
     responses((status = 200, description = "A new token is stored.", body = AmazonRefreshed),
@@ -200,7 +200,7 @@ pub(super) async fn refresh(
 }
 
 /// Takes connections away: their tokens are removed here.
-#[utoipa::path(post, path = "/api/auth/amazon/disconnect", operation_id = "disconnectAmazon", tag = "amazon",
+#[utoipa::path(post, path = "/api/auth/amazon/disconnect", operation_id = "disconnectAmazon", security(("session" = [])), tag = "amazon",
     summary = "Disconnect Amazon accounts",
     request_body(content = Option<WhichConnection>, description = "Which connection; may be empty: all of the caller's at Amazon."),
     responses((status = 200, description = "Their tokens are gone.", body = AmazonDisconnected)))]

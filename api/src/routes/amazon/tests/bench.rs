@@ -307,6 +307,6 @@ pub(super) fn callback(query: &[(&str, &str)]) -> String {
     format!("/api/auth/amazon/callback?{query}")
 }
 
-pub(super) fn which(id: ConnectionId) -> Option<Value> {
-    Some(json!({ "connection_id": id }))
+pub(super) fn which(id: ConnectionId) -> Value {
+    json!({ "connection_id": id })
 }

@@ -89,7 +89,7 @@ async fn a_connection_of_an_unknown_account_takes_the_one_that_consents() {
     let ada = bench.user("ada", |_| ()).await;
     let id = bench.connection(&ada.id, "", "lost").await;
     let mut browser = bench.browser_of(&ada).await;
-    let begun = browser.post("/api/auth/amazon/reauth", which(id)).await;
+    let begun = browser.post("/api/auth/amazon/reauth", Some(which(id))).await;
     let done = browser.come_back(&asked(begun.body["authUrl"].as_str().unwrap()), "ada").await;
     assert_eq!(done.location(), "https://app.example.com/profile?reauth=success");
     assert_eq!(bench.store.find(id).await.unwrap().unwrap().account, "amzn1.account.ada");
@@ -130,7 +130,7 @@ async fn somebody_elses_connection_does_not_exist() {
     let mut browser = bench.browser_of(&eve).await;
     assert_eq!(browser.post(&format!("/api/connections/{id}/reconnect"), None).await.status, 404);
     for route in ["reauth", "disconnect", "refresh"] {
-        let answered = browser.post(&format!("/api/auth/amazon/{route}"), which(id)).await;
+        let answered = browser.post(&format!("/api/auth/amazon/{route}"), Some(which(id))).await;
         assert_eq!(answered.status, 404, "{route}: {}", answered.text);
     }
     assert_eq!(bench.store.find(id).await.unwrap().unwrap().state, State::Active);
@@ -153,7 +153,7 @@ async fn a_consent_that_covers_less_is_stored_and_told() {
     let begun = browser.begin("").await;
     assert_eq!(browser.come_back(&begun, "ada").await.location(), "https://app.example.com/profile?connected=success");
     bench.consents.grant("profile advertising::campaign_management");
-    let begun = browser.post("/api/auth/amazon/reauth", which(id)).await;
+    let begun = browser.post("/api/auth/amazon/reauth", Some(which(id))).await;
     let done = browser.come_back(&asked(begun.body["authUrl"].as_str().unwrap()), "ada").await;
     let place = "https://app.example.com/profile?reauth=success&scopes=reduced";
     assert_eq!(done.location(), place, "less than before is less, also if nobody asked for more");

@@ -123,7 +123,7 @@ async fn disconnecting_removes_the_tokens_and_tells_what_is_left_to_do() {
     let second = bench.connection(&ada.id, "amzn1.account.agency", "agency").await;
     let mut browser = bench.browser_of(&ada).await;
 
-    let one = browser.post("/api/auth/amazon/disconnect", which(first)).await.body;
+    let one = browser.post("/api/auth/amazon/disconnect", Some(which(first))).await.body;
     assert_eq!((&one["success"], &one["message"]), (&json!(true), &json!("Amazon account disconnected successfully")));
     assert_eq!(one["disconnected"], json!([first]));
     assert!(one["next_step"].as_str().unwrap().contains("https://www.amazon.com/ap/adam"), "{one}");
@@ -235,7 +235,8 @@ async fn an_ended_grant_is_a_409_and_no_session_is_to_blame() {
     bench.clock.advance(Duration::from_mins(10)).await;
     let standing = Standing { state: State::NeedsReauth, failures: 0, suspicions: 0 };
     let change = Change { standing, reason: Some(Reason::GrantInvalid), refresh_at: None, gives_up: false };
-    let (ended, _) = tokio::join!(browser.post("/api/auth/amazon/refresh", which(id)), work(&bench, change, None));
+    let (ended, _) =
+        tokio::join!(browser.post("/api/auth/amazon/refresh", Some(which(id))), work(&bench, change, None));
     assert_eq!((ended.status.as_u16(), ended.body["reason"].as_str()), (409, Some("grant_invalid")), "{}", ended.text);
     assert_eq!(ended.body["connection_id"], id.to_string());
     let again = browser.post("/api/auth/amazon/refresh", None).await;
