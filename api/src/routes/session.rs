@@ -150,7 +150,8 @@ struct Health {
 #[utoipa::path(post, path = "/api/auth/login", operation_id = "login", tag = "session", security(()),
     summary = "Sign in with a password", params(Credentials),
     request_body(content = Option<Credentials>, description = "E-mail address and password."),
-    responses((status = 200, description = "Signed in. A cookie holds the session.", body = LoginAnswer)))]
+    responses((status = 200, description = "Signed in. A cookie holds the session.", body = LoginAnswer),
+        (status = 401, description = "`wrong-password`: wrong e-mail address or password.")))]
 async fn login(
     State(api): State<Arc<Api>>,
     Query(query): Query<Credentials>,
@@ -173,7 +174,7 @@ async fn login(
 
 /// Carries the session on: with its cookie, which is replaced, or else with an access token that is still good. The
 /// Amazon token is refreshed on the way if it has to be; what becomes of that never decides about the session.
-#[utoipa::path(post, path = "/api/auth/refresh", operation_id = "refreshSession", tag = "session",
+#[utoipa::path(post, path = "/api/auth/refresh", operation_id = "refreshSession", security(("session_cookie" = []), ("session" = [])), tag = "session",
     summary = "Refresh the session",
     responses((status = 200, description = "A new access token, and how the Amazon grant stands.", body = RefreshAnswer)))]
 async fn refresh(State(api): State<Arc<Api>>, headers: HeaderMap) -> Result<Response, Response> {
@@ -198,7 +199,7 @@ async fn refresh(State(api): State<Arc<Api>>, headers: HeaderMap) -> Result<Resp
 }
 
 /// How the Amazon grant of the user stands. Front ends ask for it once a minute; nothing is refreshed.
-#[utoipa::path(get, path = "/api/auth/token-status", operation_id = "getTokenStatus", tag = "session",
+#[utoipa::path(get, path = "/api/auth/token-status", operation_id = "getTokenStatus", security(("session" = [])), tag = "session",
     summary = "How the Amazon grant stands",
     responses((status = 200, description = "How it stands.", body = TokenStatus)))]
 async fn token_status(State(api): State<Arc<Api>>, signed_in: SignedIn) -> impl IntoResponse {
@@ -213,7 +214,7 @@ async fn token_status(State(api): State<Arc<Api>>, signed_in: SignedIn) -> impl 
 }
 
 /// Who is signed in.
-#[utoipa::path(get, path = "/api/auth/me", operation_id = "getMe", tag = "session", summary = "Who is signed in",
+#[utoipa::path(get, path = "/api/auth/me", operation_id = "getMe", security(("session" = [])), tag = "session", summary = "Who is signed in",
     responses((status = 200, description = "The user.", body = Me)))]
 async fn me(signed_in: SignedIn) -> impl IntoResponse {
     let User { id, email, name, is_active, is_admin, profile_ids, marketplace_ids, .. } = signed_in.user;
@@ -222,7 +223,7 @@ async fn me(signed_in: SignedIn) -> impl IntoResponse {
 
 /// Signs out: the session of the cookie and that of the access token are ended, also of one that has expired. Whoever is
 /// signed out already is told the same.
-#[utoipa::path(post, path = "/api/auth/logout", operation_id = "logout", tag = "session", summary = "Sign out",
+#[utoipa::path(post, path = "/api/auth/logout", operation_id = "logout", security((), ("session_cookie" = []), ("session" = [])), tag = "session", summary = "Sign out",
     params(LogoutQuery),
     responses((status = 200, description = "Signed out. The cookie is taken away.", body = Message)))]
 async fn logout(

@@ -90,11 +90,7 @@ impl Page {
             escape(text(&value["summary"])),
         ));
         self.prose(&value["description"]);
-        let is_open =
-            value["security"].as_array().is_some_and(|needs| needs.iter().all(|need| *need == serde_json::json!({})));
-        if is_open {
-            self.put("<p class=\"quiet\">For everybody: no credentials are needed.</p>\n");
-        }
+        self.put(&format!("<p class=\"quiet\">{}</p>\n", who(&value["security"])));
         self.parameters(&value["parameters"]);
         let mut bodies = fields(&value["requestBody"]["content"]).peekable();
         if bodies.peek().is_some() {
@@ -174,6 +170,24 @@ impl Page {
         for paragraph in text(value).split("\n\n").map(str::trim).filter(|paragraph| !paragraph.is_empty()) {
             self.put(&format!("<p>{}</p>\n", inline(paragraph)));
         }
+    }
+}
+
+/// Whom an operation is for.
+fn who(security: &Value) -> String {
+    let Some(ways) = security.as_array() else { return "For people and services.".to_owned() };
+    let known = ways.iter().flat_map(fields).map(|(scheme, _)| match scheme {
+        "session" => "people who are signed in",
+        "session_cookie" => "browsers with the session's cookie",
+        "api_key" | "api_key_header" => "services",
+        other => other,
+    });
+    let known = escape(&known.collect::<Vec<_>>().join(" and "));
+    let is_open = ways.iter().any(|way| fields(way).next().is_none());
+    match (is_open, known.is_empty()) {
+        (true, true) => "For everybody.".to_owned(),
+        (true, false) => format!("For everybody; it tells {known} apart."),
+        (false, _) => format!("For {known}."),
     }
 }
 
@@ -285,6 +299,19 @@ mod tests {
         let page = render(&document);
         assert!(!page.contains("<script") && !page.contains("<b>") && !page.contains("alert('"), "{page}");
         assert!(page.contains("<code>&lt;b&gt;</code> <strong>&quot;&amp;</strong>"));
+    }
+
+    #[test]
+    fn it_is_told_whom_an_operation_is_for() {
+        let cases = [
+            (json!(null), "For people and services."),
+            (json!([{}]), "For everybody."),
+            (json!([{}, {"session": []}]), "For everybody; it tells people who are signed in apart."),
+            (json!([{"session": []}]), "For people who are signed in."),
+        ];
+        for (security, told) in cases {
+            assert_eq!(who(&security), told);
+        }
     }
 
     #[test]
