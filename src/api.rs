@@ -46,18 +46,18 @@ impl Ingredients<'_> {
         });
         // Outcomes are heard for as long as anybody waits for one.
         let waited = CancellationToken::new();
-        let (waits, until) = (Arc::clone(&api.waits), waited.clone());
+        let (waits, drained) = (Arc::clone(&api.waits), waited.clone());
         lifecycle.start("waits", async move {
-            waits.run(until).await;
+            waits.run(drained).await;
             Ok(())
         });
         let (server, stop) = (server.limited(ServerLimits::of(&api.settings)), lifecycle.stop.clone());
         lifecycle.start("api", async move {
-            let served = server.run(routes(Arc::clone(&api)), stop).await;
+            let ended = server.run(routes(Arc::clone(&api)), stop).await;
             api.waits.drain().await;
             api.callers.drain().await;
             waited.cancel();
-            served.context("the API ended")
+            ended.context("the API ended")
         });
         Ok(())
     }

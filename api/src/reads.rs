@@ -98,7 +98,8 @@ impl<V: Clone + Send + Sync + 'static> Shelf<V> {
         let (read, slots) = (Arc::clone(&self.read), Arc::clone(&self.slots));
         let reading = async move {
             if let Some(before) = before {
-                before.await.map_or((), drop);
+                // Its answer is for those who asked before.
+                let _ = before.await;
             }
             let answer = read(id).await;
             step(&mut locked(&slots), id);

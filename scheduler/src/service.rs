@@ -154,7 +154,7 @@ impl Scheduler {
         self.swept_at = Some(now);
         match self.store.forget_before(before(self.clock.now(), self.settings.retention)).await {
             Ok(0) => {}
-            Ok(rows) => info!(rows, "Old attempts and dealt-with failed jobs were removed"),
+            Ok(rows) => info!(rows, "Old attempts, dealt-with failed jobs and ended sessions were removed"),
             Err(error) => warn!(%error, "The sweep failed; the next one comes in an hour"),
         }
     }

@@ -85,9 +85,7 @@ async fn revoke(store: &dyn Store, args: &RevokeKeyArgs) -> Result<(), Failed> {
         return Err(Failed::new(Exit::NotFound, why));
     };
     let revoked = store.revoke_api_key(args.id, clock().now()).await?;
-    let text = |_: &serde_json::Value| match revoked {
-        true => format!("The key `{}` is revoked: it stops working within a second.", key.name),
-        false => format!("The key `{}` was revoked before.", key.name),
-    };
+    let what = if revoked { "is revoked: it stops working within a second" } else { "was revoked before" };
+    let text = |_: &serde_json::Value| format!("The key `{}` {what}.", key.name);
     Ok(Output::stdout(args.output.json).data(&json!({ "id": key.id, "revoked": revoked }), text)?)
 }

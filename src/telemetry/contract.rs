@@ -9,11 +9,12 @@ use evergrant_contract::verdict::VerdictKind;
 use super::metrics::{Kind, METRICS};
 
 /// What ends up in a running process. The simulated Amazon, the test kit and `xtask` make no promises.
-const SOURCES: [&str; 9] = [
+const SOURCES: [&str; 10] = [
     "src",
     "scheduler/src",
     "workers/src",
     "api/src",
+    "common/amc/src",
     "common/cluster/src",
     "common/contract/src",
     "common/embedded/src",

@@ -6,7 +6,6 @@ use std::time::Duration;
 use axum::extract::State;
 use chrono::{DateTime, Utc};
 use evergrant_contract::connection::Connection;
-use evergrant_contract::event::{Event, Outcome};
 use evergrant_contract::job::ForceReason;
 use evergrant_contract::state::{Reason, State as Standing};
 use evergrant_contract::timing::until;
@@ -20,6 +19,7 @@ use crate::auth::SignedIn;
 use crate::edges::extract::Json;
 use crate::edges::trace::TraceContext;
 use crate::problem::{Problem, ProblemKind};
+use crate::routes::connections::taken_away;
 use crate::state::Api;
 use crate::waits::Ask;
 
@@ -216,9 +216,8 @@ pub(super) async fn disconnect(
     };
     let mut disconnected = Vec::new();
     for row in rows.iter().filter(|row| row.state != Standing::Disconnected) {
-        if api.store.disconnect(row.id).await? {
+        if taken_away(&api, row).await? {
             disconnected.push(row.id.uuid());
-            tell_disconnected(&api, row).await;
         }
     }
     Ok(Json(AmazonDisconnected {
@@ -227,22 +226,6 @@ pub(super) async fn disconnect(
         disconnected,
         next_step: format!("To withdraw the permission at Amazon too, remove the app at {REMOVE_AT}"),
     }))
-}
-
-async fn tell_disconnected(api: &Api, row: &Connection) {
-    tracing::info!(user = %row.user, connection = %row.id, "An account was disconnected by its user");
-    let version = api.store.find(row.id).await.ok().flatten().map_or_else(|| row.version.next(), |row| row.version);
-    let (connection, outcome, reason) = (row.id, Outcome::Disconnected, Some(Reason::ByUser));
-    api.events
-        .publish(vec![Event::Connection {
-            connection,
-            version,
-            outcome,
-            reason,
-            retry_at: None,
-            traceparent: TraceContext::current(),
-        }])
-        .await;
 }
 
 /// Those that work before those that do not, and of these the one whose token lasts longest.
