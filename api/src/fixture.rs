@@ -34,7 +34,7 @@ use evergrant_contract::ports::{
 };
 use evergrant_contract::secret::Secret;
 use evergrant_contract::timing::{BackOff, after};
-use evergrant_contract::verdict::{Answer, AnswerTrace, Verdict};
+use evergrant_contract::verdict::{Answer, AnswerTrace, Tokens, Verdict};
 use evergrant_testkit::{
     FixedChance, ManualClock, MemoryEvents, MemoryQueue, MemorySpool, MemoryStore, ScriptedProvider,
 };
@@ -52,6 +52,8 @@ use crate::waits::{LocalTokens, Waits};
 
 /// The one provider app.
 pub(crate) const PROVIDER: &str = "amazon-na";
+/// The code of a consent that is good: that of the account `amzn1.account.newcomer`.
+pub(crate) const GOOD_CODE: &str = "a-good-code";
 /// What sessions are signed with.
 pub(crate) const SESSION_SECRET: &str = "q7Zt0m4Xv2Lw9Kc5Rb8Np1Hs6Gd3Jf-Y_aEoUiTqWzX";
 
@@ -164,7 +166,7 @@ impl Fixture {
             client_id: "amzn1.application-oa2-client.test".to_owned(),
         };
         let app = ProviderApp {
-            consents: Arc::new(NoConsents(Arc::clone(&time))),
+            consents: Arc::new(OneConsent(Arc::clone(&time))),
             provider: Arc::clone(&provider) as Arc<dyn Provider>,
             target: Some(target),
         };
@@ -365,11 +367,11 @@ const WORKERS: WorkerSettings = WorkerSettings {
     fault_probe_every: Duration::from_mins(1),
 };
 
-/// A consent page that nobody comes back from with a good code; the tests of consents script their own.
-struct NoConsents(Arc<dyn Clock>);
+/// A consent page with one good code; the tests of consents script their own.
+struct OneConsent(Arc<dyn Clock>);
 
 #[async_trait]
-impl Consents for NoConsents {
+impl Consents for OneConsent {
     fn consent_url(&self, request: &ConsentRequest<'_>) -> String {
         format!("https://provider.example/consent?state={}", request.state)
     }
@@ -382,14 +384,24 @@ impl Consents for NoConsents {
         None
     }
 
-    async fn exchange(&self, _: CodeCall<'_>) -> Answer {
-        let message = "no code is good here".to_owned();
+    async fn exchange(&self, call: CodeCall<'_>) -> Answer {
+        let is_good = call.code.expose() == GOOD_CODE;
+        let tokens = || Tokens {
+            access_token: Secret::new("Atza|newcomer"),
+            refresh_token: Some(Secret::new("Atzr|newcomer")),
+            lifetime: Duration::from_hours(1),
+            refresh_expires_at: None,
+            scopes: None,
+        };
+        let verdict = if is_good { Verdict::Refreshed(tokens()) } else { Verdict::GrantInvalid };
+        let message = if is_good { "" } else { "no other code is good here" }.to_owned();
         let trace =
             AnswerTrace { status: None, code: None, message, request_id: None, duration_ms: 1, ambiguous: false };
-        Answer { verdict: Verdict::GrantInvalid, sent_at: self.0.now(), trace }
+        Answer { verdict, sent_at: self.0.now(), trace }
     }
 
     async fn identify(&self, _: &Secret) -> Result<Identity, IdentityError> {
-        Err(IdentityError::Unsupported)
+        let (account, email) = ("amzn1.account.newcomer".to_owned(), "newcomer@example.com".to_owned());
+        Ok(Identity { account, email, name: "newcomer".to_owned() })
     }
 }

@@ -1,6 +1,8 @@
 #![doc = include_str!("../README.md")]
 
 mod auth;
+#[cfg(test)]
+mod authorization_tests;
 mod edges;
 #[cfg(test)]
 mod fixture;

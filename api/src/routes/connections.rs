@@ -216,6 +216,7 @@ struct AccessTokenAnswer {
 
 /// A valid access token, refreshed first only if it must be. For services with an API key: a browser never sees a token.
 #[utoipa::path(get, path = "/api/connections/{id}/token", operation_id = "getAccessToken", tag = "connections",
+    security(("api_key" = [])),
     summary = "Get a valid access token", params(("id" = Uuid, Path, description = "The connection."), Validity),
     responses((status = 200, description = "The token.", body = AccessTokenAnswer,
             headers(("Cache-Control" = String, description = "`no-store`"))),

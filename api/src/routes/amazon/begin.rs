@@ -104,7 +104,8 @@ pub(super) async fn login(
 /// Begins the mending of the connection that needs it most.
 #[utoipa::path(post, path = "/api/auth/amazon/reauth", operation_id = "reauthAmazon", security(("session" = [])), tag = "amazon",
     summary = "Renew a consent", request_body(content = Option<WhichConnection>, description = "Which connection; may be empty."),
-    responses((status = 200, description = "Where to send the browser.", body = ReauthAnswer)))]
+    responses((status = 200, description = "Where to send the browser.", body = ReauthAnswer),
+        (status = 404, description = "`not-found`: there is no such connection, or it is somebody else's.")))]
 pub(super) async fn reauth(
     State(api): State<Arc<Api>>,
     signed_in: SignedIn,

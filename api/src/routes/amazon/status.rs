@@ -167,6 +167,7 @@ pub(super) async fn refresh_status(
     summary = "Refresh an Amazon token now",
     request_body(content = Option<WhichConnection>, description = "Which connection; may be empty: the one in the best order."),
     responses((status = 200, description = "A new token is stored.", body = AmazonRefreshed),
+        (status = 404, description = "`not-found`: there is no such connection, or it is somebody else's."),
         (status = 409, description = "The grant has ended: the user has to connect again.")))]
 pub(super) async fn refresh(
     State(api): State<Arc<Api>>,
@@ -203,7 +204,8 @@ pub(super) async fn refresh(
 #[utoipa::path(post, path = "/api/auth/amazon/disconnect", operation_id = "disconnectAmazon", security(("session" = [])), tag = "amazon",
     summary = "Disconnect Amazon accounts",
     request_body(content = Option<WhichConnection>, description = "Which connection; may be empty: all of the caller's at Amazon."),
-    responses((status = 200, description = "Their tokens are gone.", body = AmazonDisconnected)))]
+    responses((status = 200, description = "Their tokens are gone.", body = AmazonDisconnected),
+        (status = 404, description = "`not-found`: there is no such connection, or it is somebody else's.")))]
 pub(super) async fn disconnect(
     State(api): State<Arc<Api>>,
     signed_in: SignedIn,
