@@ -41,6 +41,8 @@ fn a_thousand_refusals_cost_one_call_when_the_broker_is_killed_in_the_middle() {
     });
     world.cluster = Some(cluster);
     world.listen();
+    // The broker carries jobs again, and the tap hears one.
+    world.ask(&["connections", "refresh", &connection]).success();
     world.end();
 }
 

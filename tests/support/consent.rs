@@ -21,7 +21,7 @@ impl World {
         target.set_query(None);
         let request =
             browser().post(target).header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(form.finish());
-        let answer = self.runtime.block_on(request.send()).unwrap();
+        let answer = self.runtime.block_on(async { request.send().await.unwrap() });
         let location = answer.headers().get(LOCATION).expect("a way back").to_str().unwrap();
         let back = Url::parse(location).unwrap();
         assert!(back.path().starts_with("/api/"), "the way back is no callback of ours");
