@@ -45,6 +45,7 @@ async fn list(store: &dyn Store, args: &ListArgs) -> Result<(), Failed> {
         provider: args.provider.clone(),
         user: args.user.clone(),
         expired_before: args.expired.then(|| clock().now()),
+        ..ConnectionFilter::default()
     };
     let is_filtered = args.after.is_some() || filter != ConnectionFilter::default();
     let rows = store.list(&filter, args.after, args.limit).await?;

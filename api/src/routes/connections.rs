@@ -119,7 +119,7 @@ impl Which {
             }
             (own, wanted) => own.or(wanted),
         };
-        Ok(ConnectionFilter { states, provider, user, expired_before: None })
+        Ok(ConnectionFilter { states, provider, user, ..ConnectionFilter::default() })
     }
 }
 

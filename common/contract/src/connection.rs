@@ -249,6 +249,10 @@ pub struct ConnectionFilter {
     pub user: Option<UserId>,
     /// Whose access token ended before this.
     pub expired_before: Option<Timestamp>,
+    /// With this reason.
+    pub reason: Option<Reason>,
+    /// Whose user, account or label begins with this, whatever the case of its letters, or whose id this is.
+    pub text: Option<String>,
 }
 
 /// Totals over all connections.

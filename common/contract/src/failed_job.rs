@@ -3,9 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::Timestamp;
-use crate::ids::{ConnectionId, JobId, ProviderName};
+use crate::ids::{ConnectionId, JobId, ProviderName, UserId};
 use crate::state::words;
-use crate::verdict::Attempt;
+use crate::verdict::{Attempt, VerdictKind};
 
 words!(
     /// What became of a failed job.
@@ -42,4 +42,46 @@ pub struct FailedJob {
     pub failed_at: Timestamp,
     /// What became of it.
     pub state: FailedJobState,
+}
+
+/// Which failed jobs are meant. Everything that is named has to hold.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct FailedJobFilter {
+    /// In one of these states; empty means any.
+    pub states: Vec<FailedJobState>,
+    /// Of this kind, as the failed job has it.
+    pub kind: Option<String>,
+    /// Of this provider app.
+    pub provider: Option<ProviderName>,
+    /// Whose last attempt had this verdict.
+    pub verdict: Option<VerdictKind>,
+    /// Whose last attempt had this error code.
+    pub code: Option<String>,
+    /// Of a connection of this user.
+    pub user: Option<UserId>,
+    /// Of this connection.
+    pub connection: Option<ConnectionId>,
+    /// Given up on at this time or later.
+    pub since: Option<Timestamp>,
+    /// Given up on before this time.
+    pub until: Option<Timestamp>,
+    /// With this text in its error, whatever the case of ASCII letters.
+    pub text: Option<String>,
+}
+
+/// The place of a failed job in a list that begins with the newest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct FailedJobKey {
+    /// When it was given up on.
+    pub failed_at: Timestamp,
+    /// Which, among those of one instant.
+    pub id: JobId,
+}
+
+impl FailedJob {
+    /// Its place in a list.
+    pub const fn key(&self) -> FailedJobKey {
+        FailedJobKey { failed_at: self.failed_at, id: self.id }
+    }
 }

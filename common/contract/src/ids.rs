@@ -90,6 +90,11 @@ uuid_id!(
     ApiKeyId,
     "an API key id (UUID)"
 );
+uuid_id!(
+    /// One line of the audit log.
+    AuditId,
+    "an audit id (UUID)"
+);
 
 /// Counts the changes of a connection's tokens: +1 at each. Jobs, events, waits and writes carry it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

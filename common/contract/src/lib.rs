@@ -7,6 +7,7 @@ pub mod event;
 pub mod failed_job;
 pub mod ids;
 pub mod job;
+pub mod operations;
 pub mod people;
 pub mod ports;
 pub mod secret;

@@ -22,9 +22,10 @@ use crate::connection::{
 };
 use crate::consent::{CodeCall, ConsentRequest, Identity, IdentityError};
 use crate::event::Event;
-use crate::failed_job::FailedJob;
-use crate::ids::{ApiKeyId, ConnectionId, ProcessId, ProviderName, SessionId, UserId};
+use crate::failed_job::{FailedJob, FailedJobFilter, FailedJobKey, FailedJobState};
+use crate::ids::{ApiKeyId, AuditId, ConnectionId, JobId, ProcessId, ProviderName, SessionId, UserId};
 use crate::job::{Job, JobKind};
+use crate::operations::{AuditEntry, Tally};
 use crate::people::{ApiKey, Flow, Saved, Session, SessionEnd, User, UserKey};
 use crate::secret::Secret;
 use crate::verdict::{Answer, Attempt, ProviderPolicy, RefreshCall};
@@ -265,6 +266,43 @@ pub trait ApiKeys: Send + Sync {
     async fn revoke_api_key(&self, id: ApiKeyId, now: Timestamp) -> Result<bool, StoreError>;
     /// Notes that a key was used. Callers do so at most once a minute.
     async fn api_key_used(&self, id: ApiKeyId, now: Timestamp) -> Result<(), StoreError>;
+}
+
+/// What operators look at and what they do: failed jobs, the audit log, and what happened minute by minute.
+#[async_trait]
+pub trait Operations: Send + Sync {
+    /// A page of failed jobs, newest first, from behind `after`.
+    async fn failed_jobs(
+        &self,
+        filter: &FailedJobFilter,
+        after: Option<FailedJobKey>,
+        limit: u32,
+    ) -> Result<Vec<FailedJob>, StoreError>;
+    /// One failed job, dealt with or not.
+    async fn failed_job(&self, id: JobId) -> Result<Option<FailedJob>, StoreError>;
+    /// How many there are; counting stops at `at_most`.
+    async fn count_failed_jobs(&self, filter: &FailedJobFilter, at_most: u64) -> Result<u64, StoreError>;
+    /// Says that an open failed job was dealt with, with the line of the audit log in the same commit. `false`: it is not
+    /// open any more, and nothing was written.
+    async fn close_failed_job(
+        &self,
+        id: JobId,
+        state: FailedJobState,
+        audit: &AuditEntry,
+    ) -> Result<bool, StoreError>;
+    /// Adds a line to the audit log.
+    async fn audit(&self, entry: &AuditEntry) -> Result<(), StoreError>;
+    /// A page of the audit log, newest first, from behind `after`; of one subject, if named.
+    async fn audit_log(
+        &self,
+        subject: Option<&str>,
+        after: Option<AuditId>,
+        limit: u32,
+    ) -> Result<Vec<AuditEntry>, StoreError>;
+    /// Adds to what is counted of these minutes. Of levels the highest stays.
+    async fn add_activity(&self, tallies: &[Tally]) -> Result<(), StoreError>;
+    /// What was counted from `since` until before `until`, in the order of the minutes.
+    async fn activity(&self, since: Timestamp, until: Timestamp) -> Result<Vec<Tally>, StoreError>;
 }
 
 /// Everything that a store does. An adapter implements the parts and gets this for nothing.
