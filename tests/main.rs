@@ -10,5 +10,6 @@
 
 mod architecture;
 mod cli;
+mod docs;
 mod e2e;
 mod support;

@@ -12,8 +12,9 @@ use super::{DEFAULTS, Flag};
 /// Every environment variable of ours starts so, but for the names that the original project gave.
 const PREFIX: &str = "EVERGRANT_";
 
-/// Variables with our prefix that are no settings: the file to read, and switches of the test suite.
-const NO_SETTINGS: &[&str] = &["EVERGRANT_CONFIG", "EVERGRANT_REQUIRE_SERVICES"];
+/// Variables with our prefix that are no settings: the file to read, switches of the test suite, and what callers of the API
+/// keep in their shells (docs/API.md).
+const NO_SETTINGS: &[&str] = &["EVERGRANT_API_KEY", "EVERGRANT_CONFIG", "EVERGRANT_REQUIRE_SERVICES", "EVERGRANT_URL"];
 const NO_SETTINGS_PREFIX: &str = "EVERGRANT_TEST_";
 
 /// Provider apps that the `AMAZON_` names stand for, together.

@@ -265,7 +265,8 @@ impl World {
         self.processes[index].until_ready();
     }
 
-    fn env_of(&self, name: &str) -> Env {
+    /// What a process of this name is started with.
+    pub(crate) fn env_of(&self, name: &str) -> Env {
         let mut env = self.env.clone();
         // Embedded, the command line opens the server's own file; in a cluster nothing but the spool is in the folder.
         let folder = if self.shape == Shape::Embedded { "data" } else { name };

@@ -31,3 +31,8 @@ pub use remote::{RemoteSettings, RemoteTokens};
 pub use reqwest::{Method, StatusCode, header};
 pub use settings::ClientSettings;
 pub use tokens::{Held, Target, TokenError, Tokens};
+
+/// Compiles the examples of the guide.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/API.md")]
+struct Guide;
