@@ -9,7 +9,7 @@ use anyhow::{Context, Result, anyhow};
 
 use super::leaks;
 use crate::output::{self, Tally};
-use crate::services::{self, Servers};
+use crate::services::{self, Need, Servers};
 use crate::{screen, workspace};
 
 /// Which tests, and how.
@@ -43,6 +43,10 @@ pub fn run(args: &Args) -> Result<()> {
 fn prepare(runner: Runner, args: &Args) -> Result<Servers> {
     let wanted = if args.quick { Vec::new() } else { Servers::wanted() };
     services::install_what_is_missing(&wanted)?;
+    if !args.quick {
+        // Tests run the commands of docs/API.md.
+        services::install_what_is_missing(&[Need::Curl, Need::Jq])?;
+    }
     let meanwhile = if wanted.is_empty() { "" } else { "; private PostgreSQL and RabbitMQ start meanwhile" };
     screen::step(&format!("building the tests for {}{meanwhile}", runner.name()));
     thread::scope(|scope| {

@@ -20,6 +20,10 @@ pub(crate) enum Need {
     Rabbit,
     /// The client, which is all there is.
     Sqlite,
+    /// What the commands in the documentation call the API with.
+    Curl,
+    /// What they read its answers with.
+    Jq,
 }
 
 impl Need {
@@ -30,6 +34,8 @@ impl Need {
             Self::Psql => psql().map(drop).context("PostgreSQL's client (psql) is not installed"),
             Self::Rabbit => RabbitPrograms::find().map(drop),
             Self::Sqlite => in_path("sqlite3").map(drop).context("SQLite's client (sqlite3) is not installed"),
+            Self::Curl => in_path("curl").map(drop).context("curl is not installed"),
+            Self::Jq => in_path("jq").map(drop).context("jq is not installed"),
         };
         found.err().map(|error| error.to_string())
     }
@@ -41,6 +47,8 @@ impl Need {
             Self::Psql => "postgresql-client",
             Self::Rabbit => "rabbitmq-server",
             Self::Sqlite => "sqlite3",
+            Self::Curl => "curl",
+            Self::Jq => "jq",
         }
     }
 }
@@ -83,7 +91,7 @@ fn advice(missing: &[(Need, String)]) -> String {
         "{}.\n\n\
          Either install it:\n    \
              Debian, Ubuntu:  sudo apt-get install --no-install-recommends {}\n    \
-             macOS:           brew install postgresql@17 rabbitmq sqlite\n\
+             macOS:           brew install postgresql@17 rabbitmq sqlite curl jq\n\
          or run PostgreSQL and RabbitMQ in containers (see .env.example first) and say where they are:\n    \
              docker compose up --detach --wait postgres rabbitmq\n    \
              export {DATABASE_URL}=postgres://evergrant:$POSTGRES_PASSWORD@127.0.0.1:5432/evergrant\n    \
