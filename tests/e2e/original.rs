@@ -7,7 +7,7 @@ use futures::future::join_all;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::{Caller, Plan, Shape, World};
+use crate::support::{Caller, Pace, Plan, Shape, World};
 
 const PASSWORD: &str = "correct-horse-battery-staple";
 
@@ -191,4 +191,30 @@ fn api_error(status: u16, details: &str) -> Fault {
 
 fn once(fault: Fault) -> Fault {
     fault.times(1)
+}
+
+/// Defect 7 of the original: one slow call of the token endpoint stalled everything else in the process.
+#[test]
+fn a_slow_amazon_holds_up_nobody_else() {
+    let plan = Plan {
+        token_lifetime: Duration::from_hours(2),
+        latency: Duration::from_secs(2),
+        pace: Pace::Calm,
+        ..Plan::new(Shape::Embedded, "original_slow")
+    };
+    let Some(mut world) = World::new(&plan) else { return };
+    let address = start(&mut world).remove(0);
+    let browser = signed_in_with_a_password(&mut world, &address);
+    world.import(1);
+    let row = world.rows().into_values().next().unwrap();
+    let service = Caller::new(&address).with_bearer(&world.api_key("reports", &["tokens:refresh"], None));
+    let refused = json!({ "observed_version": row.version });
+    let force = format!("/api/connections/{}/force-refresh", row.id);
+    let slow = world.runtime.spawn(async move { service.ask(Method::POST, &force, Some(&refused)).await });
+    for _ in 0..20 {
+        world.runtime.block_on(browser.ask(Method::GET, "/api/auth/me", None)).expect(200);
+    }
+    assert!(!slow.is_finished(), "twenty requests took as long as the slow one");
+    world.runtime.block_on(slow).unwrap().expect(200);
+    world.end();
 }
