@@ -393,7 +393,8 @@ pub trait Provider: Send + Sync {
     /// How this provider treats tokens.
     fn policy(&self) -> &ProviderPolicy;
     /// Waits, no longer than `patience`, for the app's rate limit to let one call through. `Err` is how long it would take.
-    async fn admit(&self, patience: Duration) -> Result<(), Duration>;
+    /// Forced refreshes go ahead of those that are due: somebody waits for them.
+    async fn admit(&self, kind: JobKind, patience: Duration) -> Result<(), Duration>;
     /// Makes one call and says what its answer means. Never fails: no answer is a verdict too.
     async fn refresh(&self, call: RefreshCall<'_>) -> Answer;
 }

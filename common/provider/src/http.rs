@@ -6,6 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use evergrant_contract::Timestamp;
 use evergrant_contract::consent::{CodeCall, ConsentRequest, Identity, IdentityError};
+use evergrant_contract::job::JobKind;
 use evergrant_contract::ports::{Clock, Consents, Provider};
 use evergrant_contract::secret::Secret;
 use evergrant_contract::verdict::{Answer, AnswerTrace, ProviderPolicy, RefreshCall, Verdict, VerdictKind};
@@ -170,8 +171,11 @@ impl Provider for HttpProvider {
         &self.policy
     }
 
-    async fn admit(&self, patience: Duration) -> Result<(), Duration> {
-        self.turnstile.pass(patience).await
+    async fn admit(&self, kind: JobKind, patience: Duration) -> Result<(), Duration> {
+        match kind {
+            JobKind::ForceRefresh => self.turnstile.pass_ahead(patience).await,
+            JobKind::RefreshDue => self.turnstile.pass(patience).await,
+        }
     }
 
     async fn refresh(&self, call: RefreshCall<'_>) -> Answer {

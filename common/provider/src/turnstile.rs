@@ -20,6 +20,8 @@ pub(crate) struct Turnstile {
 #[derive(Default)]
 struct Turns {
     next: Duration,
+    /// The same for those who go ahead.
+    next_ahead: Duration,
     paused_until: Duration,
 }
 
@@ -34,6 +36,18 @@ impl Turnstile {
     pub(crate) async fn pass(&self, patience: Duration) -> Result<(), Duration> {
         let give_up_at = self.clock.monotonic().saturating_add(patience);
         let turn = self.take_turn(give_up_at)?;
+        self.wait_for(turn, give_up_at).await
+    }
+
+    /// The same, ahead of all who wait, but not of others who go ahead. Whoever comes next pays for it with a later turn: for
+    /// as long as the others' patience the rate may be up to twice its measure, and is made up for then.
+    pub(crate) async fn pass_ahead(&self, patience: Duration) -> Result<(), Duration> {
+        let give_up_at = self.clock.monotonic().saturating_add(patience);
+        let turn = self.take_turn_ahead(give_up_at)?;
+        self.wait_for(turn, give_up_at).await
+    }
+
+    async fn wait_for(&self, turn: Duration, give_up_at: Duration) -> Result<(), Duration> {
         loop {
             let now = self.clock.monotonic();
             // A pause may have been asked for while this call was waiting.
@@ -63,6 +77,18 @@ impl Turnstile {
             return Err(turn.saturating_sub(now));
         }
         turns.next = turn + self.spacing;
+        Ok(turn)
+    }
+
+    fn take_turn_ahead(&self, give_up_at: Duration) -> Result<Duration, Duration> {
+        let now = self.clock.monotonic();
+        let mut turns = self.turns();
+        let turn = turns.next_ahead.max(turns.paused_until).max(now);
+        if turn > give_up_at {
+            return Err(turn.saturating_sub(now));
+        }
+        turns.next_ahead = turn + self.spacing;
+        turns.next = turns.next.max(turn) + self.spacing;
         Ok(turn)
     }
 
@@ -96,6 +122,33 @@ mod tests {
         for (n, call) in (0_u32..).zip(calls) {
             assert_eq!(call.await.unwrap(), Ok(start + 5 * MILLI * n));
         }
+    }
+
+    #[tokio::test]
+    async fn whoever_goes_ahead_waits_for_nobody_and_the_next_pay_for_it() {
+        let clock = ManualClock::new();
+        let turnstile = Arc::new(Turnstile::new(1, clock.clone()));
+        assert_eq!(turnstile.pass(Duration::ZERO).await, Ok(()));
+        let waiting = {
+            let turnstile = Arc::clone(&turnstile);
+            tokio::spawn(async move { turnstile.pass(SEC).await })
+        };
+        clock.until_asleep(1).await;
+        assert_eq!(turnstile.pass_ahead(Duration::ZERO).await, Ok(()));
+        assert_eq!(turnstile.pass_ahead(Duration::ZERO).await, Err(SEC), "but not ahead of others who go ahead");
+        clock.advance(SEC).await;
+        assert_eq!(waiting.await.unwrap(), Ok(()), "a turn that was promised is kept");
+        assert_eq!(turnstile.pass(Duration::ZERO).await, Err(2 * SEC), "one turn for each of the three");
+    }
+
+    #[tokio::test]
+    async fn a_pause_holds_those_who_go_ahead_too() {
+        let clock = ManualClock::new();
+        let turnstile = Turnstile::new(0, clock.clone());
+        turnstile.pause(SEC);
+        assert_eq!(turnstile.pass_ahead(SEC / 2).await, Err(SEC));
+        clock.advance(SEC).await;
+        assert_eq!(turnstile.pass_ahead(Duration::ZERO).await, Ok(()));
     }
 
     #[tokio::test]

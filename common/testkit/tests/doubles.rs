@@ -141,7 +141,7 @@ async fn a_provider_follows_its_script() {
     let tokens: Vec<_> = provider.calls().iter().map(|call| call.refresh_token.expose().to_owned()).collect();
     assert_eq!(tokens, ["Atzr|special", "Atzr|any", "Atzr|any", "Atzr|special"]);
     provider.set_admission(Err(Duration::from_secs(3)));
-    assert_eq!(provider.admit(Duration::ZERO).await, Err(Duration::from_secs(3)));
+    assert_eq!(provider.admit(JobKind::RefreshDue, Duration::ZERO).await, Err(Duration::from_secs(3)));
 }
 
 #[tokio::test]

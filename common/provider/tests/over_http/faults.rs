@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
+use evergrant_contract::job::JobKind;
 use evergrant_contract::ports::{Clock, Provider};
 use evergrant_contract::verdict::{Answer, Verdict, VerdictKind};
 use tokio::net::TcpListener;
@@ -90,9 +91,9 @@ async fn a_pause_is_kept_to_by_every_call_of_the_app() {
         assert_eq!(app.clock.now().to_rfc3339(), "2027-01-15T08:00:00+00:00", "the date above is relative to it");
         let answer = app.refresh().await;
         assert!(matches!(answer.verdict, Verdict::Throttled(Some(asked)) if asked == pause), "{header}");
-        assert_eq!(app.provider.admit(Duration::from_secs(1)).await, Err(pause));
+        assert_eq!(app.provider.admit(JobKind::RefreshDue, Duration::from_secs(1)).await, Err(pause));
         app.clock.advance(pause).await;
-        assert_eq!(app.provider.admit(Duration::ZERO).await, Ok(()));
+        assert_eq!(app.provider.admit(JobKind::RefreshDue, Duration::ZERO).await, Ok(()));
     }
 }
 
@@ -101,5 +102,5 @@ async fn a_pause_of_unknown_length_pauses_nothing() {
     let endpoint = Endpoint::start(|_| StatusCode::TOO_MANY_REQUESTS.into_response()).await;
     let app = App::of("amazon-na", endpoint.address);
     assert!(matches!(app.refresh().await.verdict, Verdict::Throttled(None)));
-    assert_eq!(app.provider.admit(Duration::ZERO).await, Ok(()));
+    assert_eq!(app.provider.admit(JobKind::RefreshDue, Duration::ZERO).await, Ok(()));
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use evergrant_contract::Timestamp;
+use evergrant_contract::job::JobKind;
 use evergrant_contract::ports::{Clock, Provider};
 use evergrant_contract::secret::Secret;
 use evergrant_contract::verdict::{
@@ -235,7 +236,7 @@ impl Provider for ScriptedProvider {
         &self.policy
     }
 
-    async fn admit(&self, _patience: Duration) -> Result<(), Duration> {
+    async fn admit(&self, _kind: JobKind, _patience: Duration) -> Result<(), Duration> {
         lock(&self.script).admission
     }
 
