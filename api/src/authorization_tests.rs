@@ -16,7 +16,7 @@
 //!
 //! A number is a success, and `*` behind it says that the answer tells of the owner: by id, e-mail address or connection.
 //! Words are refusals, see [`REFUSALS`]. A refusal leaves the connection as it was, and everything that is answered is in
-//! the OpenAPI document.
+//! `docs/openapi.json`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;

@@ -16,6 +16,7 @@ use crate::problem::ProblemKind;
 
 const PROBLEM: &str = "Problem";
 const PROBLEM_JSON: &str = "application/problem+json";
+const ANYTHING: &str = "*/*";
 const ABOUT: &str = "\
 Evergrant keeps OAuth grants alive: whoever asks finds an access token that works.
 
@@ -170,6 +171,7 @@ fn complete(operation: &mut Operation) {
             add(&mut operation.responses, kinds);
         }
     }
+    let is_passed_on = operation.responses.responses.contains_key("default");
     for (status, response) in &mut operation.responses.responses {
         let is_error = status.starts_with(['4', '5']);
         if let RefOr::T(response) = response
@@ -177,6 +179,10 @@ fn complete(operation: &mut Operation) {
             && response.content.is_empty()
         {
             response.content.insert(PROBLEM_JSON.to_owned(), RefOr::T(problem_content()));
+            if is_passed_on {
+                // The status may be that of the API beyond, whose body is its own.
+                response.content.insert(ANYTHING.to_owned(), RefOr::T(Content::default()));
+            }
         }
     }
 }

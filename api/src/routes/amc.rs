@@ -33,7 +33,7 @@ const OUTCOME: HeaderName = HeaderName::from_static("evergrant-outcome");
 const DOCUMENTED: [&str; 2] = ["/api/amc/{connection}/{*path}", "/api/amc/{connection}/{path}"];
 
 macro_rules! calls {
-    ($($name:ident: $method:ident, $id:literal, $summary:literal;)+) => {
+    ($($name:ident: $method:ident, $id:literal, $summary:literal $(, $body:literal)?;)+) => {
         /// The routes of this group. They have their own limit of the body, and take as long as the API beyond does.
         pub(crate) fn routes() -> OpenApiRouter<Arc<Api>> {
             let mut routes = OpenApiRouter::new()$(.routes(routes!($name)))+;
@@ -52,8 +52,10 @@ macro_rules! calls {
                                `Amazon-Advertising-API-Scope` and the like are yours to send; token and client id are added.",
                 params(
                     ("connection" = uuid::Uuid, Path, description = "Whose token to use."),
-                    ("path" = String, Path, description = "The path at the API, such as `amc/instances`, with its query."),
+                    ("path" = String, Path, description = "The path at the API, such as `amc/instances`, with its query. \
+                        Its slashes stay as they are: `%2F` is passed on as that."),
                 ),
+                $(request_body(content = Option<serde_json::Value>, description = $body),)?
                 responses(
                     (status = "default", description = "What the API beyond answered, whatever its status.", content_type = "*/*",
                         headers(
@@ -78,9 +80,9 @@ macro_rules! calls {
 
 calls! {
     get_amc: get, "getAmc", "Read from the Ads or AMC API";
-    post_amc: post, "postAmc", "Post to the Ads or AMC API";
-    put_amc: put, "putAmc", "Replace at the Ads or AMC API";
-    patch_amc: patch, "patchAmc", "Change at the Ads or AMC API";
+    post_amc: post, "postAmc", "Post to the Ads or AMC API", "Anything; its `Content-Type` goes along.";
+    put_amc: put, "putAmc", "Replace at the Ads or AMC API", "Anything; its `Content-Type` goes along.";
+    patch_amc: patch, "patchAmc", "Change at the Ads or AMC API", "Anything; its `Content-Type` goes along.";
     delete_amc: delete, "deleteAmc", "Delete at the Ads or AMC API";
 }
 

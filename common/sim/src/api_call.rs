@@ -150,6 +150,16 @@ impl ApiError {
     }
 }
 
+/// What the Ads API says to a path that it does not know.
+pub(crate) async fn unknown_path() -> Response {
+    ApiError::new(404, "Not Found").answer(Api::Ads).plain()
+}
+
+/// What it says to a path that it knows with other methods.
+pub(crate) async fn unknown_method() -> Response {
+    ApiError::new(405, "Method Not Allowed").answer(Api::Ads).plain()
+}
+
 fn in_place_of_reply(fault: &FaultKind, api: Api) -> Option<Answer> {
     Some(match fault {
         FaultKind::Status { status, body } => Answer::broken(*status, *body),

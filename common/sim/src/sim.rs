@@ -10,7 +10,7 @@ use tokio::{net::TcpListener, task::JoinHandle};
 use url::Url;
 
 use crate::{
-    ads, consent, control,
+    ads, api_call, consent, control,
     fault::Fault,
     identity,
     ledger::LedgerEntry,
@@ -156,5 +156,7 @@ fn routes(world: Arc<World>) -> Router {
         .route("/sim/stats", get(control::stats))
         .route("/stats", get(control::stats))
         .route("/sim/ledger", get(control::ledger))
+        .fallback(api_call::unknown_path)
+        .method_not_allowed_fallback(api_call::unknown_method)
         .with_state(world)
 }
