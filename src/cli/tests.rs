@@ -51,7 +51,14 @@ fn commands(page: &str) -> Vec<String> {
 fn every_command_in_the_docs_exists() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut seen = 0;
-    for page in ["README.md", "docs/OPERATIONS.md", "docs/SECURITY.md", "docs/TELEMETRY.md", "migrations/README.md"] {
+    for page in [
+        "README.md",
+        "docs/API.md",
+        "docs/OPERATIONS.md",
+        "docs/SECURITY.md",
+        "docs/TELEMETRY.md",
+        "migrations/README.md",
+    ] {
         for command in commands(&std::fs::read_to_string(root.join(page)).unwrap()) {
             let parsed = Cli::try_parse_from(command.split_whitespace());
             assert!(parsed.is_ok(), "{page}: `{command}`: {}", parsed.unwrap_err());
