@@ -41,12 +41,23 @@ fn cors(origins: &Origins) -> CorsLayer {
             header::ACCEPT,
             header::AUTHORIZATION,
             header::CONTENT_TYPE,
+            // Calls of the Ads and AMC API say with these for whom they are.
+            own("amazon-ads-accountid"),
+            own("amazon-advertising-api-advertiserid"),
+            own("amazon-advertising-api-marketplaceid"),
+            own("amazon-advertising-api-scope"),
             own("last-event-id"),
             own("traceparent"),
             own("x-request-id"),
             own("x-requested-with"),
         ])
-        .expose_headers([header::RETRY_AFTER, own("traceparent"), own("x-request-id")])
+        .expose_headers([
+            header::RETRY_AFTER,
+            own("evergrant-outcome"),
+            own("evergrant-retries"),
+            own("traceparent"),
+            own("x-request-id"),
+        ])
         .max_age(REMEMBERED)
 }
 

@@ -166,7 +166,9 @@ async fn pages_of_named_origins_may_call_and_strangers_are_refused() {
     assert_eq!(answer.header("access-control-allow-origin"), "https://app.example");
     assert_eq!(answer.header("access-control-allow-credentials"), "true");
     let allowed = answer.header("access-control-allow-headers");
-    for name in ["authorization", "x-requested-with", "x-request-id", "last-event-id"] {
+    for name in
+        ["authorization", "x-requested-with", "x-request-id", "last-event-id", "amazon-advertising-api-advertiserid"]
+    {
         assert!(allowed.contains(name), "{name} in {allowed}");
     }
     for stranger in ["https://evil.example", "https://app.example.evil.example", "http://app.example", "null"] {
@@ -178,6 +180,7 @@ async fn pages_of_named_origins_may_call_and_strangers_are_refused() {
     }
     let answer = fixture.call(get("/api/health").header(header::ORIGIN, "https://app.example")).await;
     assert_eq!(answer.header("access-control-allow-origin"), "https://app.example");
+    assert!(answer.header("access-control-expose-headers").contains("evergrant-outcome"));
     assert!(answer.headers.get_all(header::VARY).iter().any(|value| value.to_str().unwrap().contains("origin")));
 }
 
