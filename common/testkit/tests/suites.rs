@@ -26,7 +26,7 @@ fn every_case_is_in_the_list_of_its_suite() {
     let suites: [(&str, &[&str]); 3] = [
         files!(
             "store": "schedule", "leases", "takeovers", "settlements", "connections", "reconnects", "apps", "failed_jobs",
-            "offices", "users", "sessions", "flows", "api_keys", "walk"
+            "failed_job_lists", "operations", "searches", "offices", "users", "sessions", "flows", "api_keys", "walk"
         ),
         files!("queue": "delivery", "ending"),
         files!("events": "hearing"),
