@@ -1,10 +1,14 @@
 //! Forced refreshes: a thousand refusals, three API processes, one call.
 
 use reqwest::Method;
+use std::time::{Duration, Instant};
+
+use reqwest::Method;
 use serde_json::json;
 
+use crate::support::process::Process;
+use crate::support::wait::within;
 use crate::support::{Caller, Plan, Shape, World};
-use std::time::Duration;
 
 /// Callers that meet the same refusal at once.
 const CALLERS: usize = 1000;
@@ -100,4 +104,125 @@ fn all_get_the_new_token(world: &World, connection: &str, callers: &[Caller], me
     }
     let account = world.ledger().into_values().next().expect("the grant's account");
     assert_eq!((account.counts.refreshes, account.counts.spent_twice), (1, 0), "{account:?}");
+}
+
+// ------------------------------------------------------------------------------------------------------ beside a backlog
+
+/// Forced refreshes that are timed on an idle system, and as many beside a backlog.
+const TIMED: usize = 200;
+/// Of those, how many must be answered while the backlog is there, for the comparison to mean anything.
+const TIMED_AT_LEAST: usize = 50;
+
+/// Somebody waits for a forced refresh; nobody waits for those that are due. `cargo xtask backlog` runs this in a release
+/// build with a hundred thousand, and holds it to its times; here only the order counts: forced ones are answered while
+/// the backlog is still there.
+#[test]
+fn forced_refreshes_are_answered_beside_a_backlog() {
+    let full = number("EVERGRANT_BACKLOG_JOBS");
+    let jobs = full.unwrap_or(3_000);
+    let Some(mut world) = backlog_world() else { return };
+    world.start();
+    let probes = world.import(2 * TIMED);
+    let rows = world.rows();
+    let connections: Vec<_> = probes.iter().map(|user| rows[user].id.clone()).collect();
+    let key = world.api_key("impatient", &["tokens:refresh"], None);
+    let caller = Caller::new(&world.addresses("api")[0]).with_bearer(&key);
+    let (first, second) = connections.split_at(TIMED);
+
+    let idle = time_all(&world, &caller, first, || true);
+    queue_up(&mut world, jobs);
+    let queue = format!("{}.v1.refresh_due", world.cluster().namespace);
+    let waiting = |world: &World| {
+        let tap = world.cluster.as_ref().unwrap().tap.as_ref().unwrap();
+        world.runtime.block_on(tap.waiting(&queue))
+    };
+    let loaded = time_all(&world, &caller, second, || waiting(&world) > 0);
+    let left = waiting(&world);
+    eprintln!(
+        "forced refreshes: idle p50 {:?} p99 {:?}; beside {jobs} due p50 {:?} p99 {:?} ({} timed, {left} still queued)",
+        quantile(&idle, 50),
+        quantile(&idle, 99),
+        quantile(&loaded, 50),
+        quantile(&loaded, 99),
+        loaded.len()
+    );
+    assert!(loaded.len() >= TIMED_AT_LEAST, "the backlog was gone after {} forced refreshes", loaded.len());
+    if full.is_some() {
+        assert!(quantile(&loaded, 99) <= 2 * quantile(&idle, 99), "a backlog delays forced refreshes");
+    }
+    world.end();
+}
+
+fn backlog_world() -> Option<World> {
+    let plan = Plan {
+        token_lifetime: Duration::from_hours(1),
+        latency: Duration::from_millis(20),
+        log_level: "warn,evergrant=info,evergrant_api=info",
+        ..Plan::new(Shape::Cluster, "forced_backlog")
+    };
+    let mut world = World::new(&plan)?;
+    // What is looked at is the queue and the workers, not the provider's limit.
+    world.set("EVERGRANT_PROVIDERS_AMAZON_NA_REQUESTS_PER_SECOND", "100000");
+    world.set("EVERGRANT_SCHEDULER_QUEUE_HIGH_WATER", "1000000");
+    world.set("EVERGRANT_SCHEDULER_PUBLISH_PER_SECOND", "100000");
+    world.set("EVERGRANT_FORCE_WAIT_MS", "25000");
+    Some(world)
+}
+
+/// How long each forced refresh took, for as long as it counts.
+fn time_all(world: &World, caller: &Caller, connections: &[String], counts: impl Fn() -> bool) -> Vec<Duration> {
+    let mut times = Vec::new();
+    for connection in connections {
+        let path = format!("/api/connections/{connection}/force-refresh");
+        let refused = json!({ "observed_version": 1 });
+        let begun = Instant::now();
+        let answer = world.runtime.block_on(caller.ask(Method::POST, &path, Some(&refused)));
+        let took = begun.elapsed();
+        assert_eq!(answer.expect(200).json()["version"], 2);
+        if !counts() {
+            break;
+        }
+        times.push(took);
+    }
+    times.sort_unstable();
+    times
+}
+
+/// So many due connections, each with its job in the queue, and workers that begin with them now.
+fn queue_up(world: &mut World, jobs: usize) {
+    let workers: Vec<_> = (0..world.processes.len()).filter(|at| world.processes[*at].role() == "worker").collect();
+    for at in &workers {
+        world.processes[*at].terminate();
+        world.processes[*at].until_ended();
+    }
+    let file = world.folder.path().join("due.ndjson");
+    let mut lines = String::new();
+    for number in 0..jobs {
+        let user = format!("due-{number}");
+        let refresh_token = world.sim.grant(&user).refresh_token;
+        let row = json!({ "user_id": user, "provider": "amazon-na", "refresh_token": refresh_token });
+        lines.push_str(&format!("{row}\n"));
+    }
+    std::fs::write(&file, lines).unwrap();
+    world.ask(&["connections", "import", file.to_str().unwrap(), "--json"]).success();
+    std::fs::remove_file(file).unwrap();
+    let queue = format!("{}.v1.refresh_due", world.cluster().namespace);
+    within(Duration::from_mins(3), "every job to be queued", || {
+        let tap = world.cluster.as_ref().unwrap().tap.as_ref().unwrap();
+        (world.runtime.block_on(tap.waiting(&queue)) as usize >= jobs).then_some(())
+    });
+    for (number, at) in workers.into_iter().enumerate() {
+        world.processes[at] = world.spawn_apart(&format!("worker-again-{number}"), "worker");
+    }
+    world.processes.iter_mut().for_each(Process::until_ready);
+}
+
+fn quantile(sorted: &[Duration], percent: usize) -> Duration {
+    sorted.get((sorted.len() * percent / 100).min(sorted.len().saturating_sub(1))).copied().unwrap_or_default()
+}
+
+#[expect(clippy::disallowed_methods, reason = "tests have no configuration but their environment")]
+fn number(variable: &str) -> Option<usize> {
+    let number = |text: String| text.parse().unwrap_or_else(|_| panic!("{variable} is not a number"));
+    std::env::var(variable).ok().map(number)
 }

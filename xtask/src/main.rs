@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use xtask::commands::{ci, demo, prepare, services, soak, test};
+use xtask::commands::{backlog, ci, demo, prepare, services, soak, test};
 use xtask::screen;
 
 /// Tasks of this workspace.
@@ -23,6 +23,10 @@ enum Task {
     Test(test::Args),
     /// Keep thousands of connections alive for minutes, in both shapes, and count every refresh
     Soak(soak::Args),
+    /// Time forced refreshes on an idle system and beside a hundred thousand that are due
+    Backlog(backlog::Args),
+    /// Hold the API of a real process to docs/openapi.json, with requests that are made up
+    Schemathesis(schemathesis::Args),
     /// Run everything that must pass before a merge
     Ci,
     /// Write the data by which SQL is checked at compile time without a database
@@ -37,6 +41,8 @@ fn main() -> ExitCode {
         Task::Demo(args) => demo::run(&args),
         Task::Test(args) => test::run(&args),
         Task::Soak(args) => soak::run(&args),
+        Task::Backlog(args) => backlog::run(&args),
+        Task::Schemathesis(args) => schemathesis::run(&args),
         Task::Ci => ci::run(),
         Task::Prepare(args) => prepare::run(&args),
         Task::Services(action) => services::run(&action),

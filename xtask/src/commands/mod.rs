@@ -1,9 +1,11 @@
 //! One file per command.
 
+pub mod backlog;
 pub mod ci;
 pub mod demo;
 mod leaks;
 pub mod prepare;
+pub mod schemathesis;
 pub mod services;
 pub mod soak;
 pub mod test;
