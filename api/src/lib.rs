@@ -8,6 +8,7 @@ mod edges;
 mod fixture;
 mod hub;
 mod openapi;
+mod page;
 mod probes;
 mod problem;
 mod reads;

@@ -19,17 +19,19 @@ pub(crate) mod trace;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
+use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::Method;
 use axum::middleware::{from_fn, from_fn_with_state};
 
+use crate::page::Page;
 use crate::probes::Probes;
 use crate::problem::{Problem, ProblemKind};
 use crate::state::Api;
 
 /// Puts the edges around the routes: `brief` ones have a time limit, `lasting` ones have limits of their own. Probes are
-/// outside of what turns requests away, because they are asked above all when there are too many.
-pub(crate) fn around(api: Arc<Api>, brief: Router<Arc<Api>>, lasting: Router<Arc<Api>>) -> Router {
+/// outside of what turns requests away, because they are asked above all when there are too many. What no route takes is
+/// for the page.
+pub(crate) fn around(api: Arc<Api>, brief: Router<Arc<Api>>, lasting: Router<Arc<Api>>, page: Page) -> Router {
     let settings = &api.settings;
     let room = room::Room::new(settings.in_flight_max);
     let origins = cross_origin::Origins::new(&settings.allowed_origins);
@@ -42,7 +44,8 @@ pub(crate) fn around(api: Arc<Api>, brief: Router<Arc<Api>>, lasting: Router<Arc
     let routes = brief
         .layer(from_fn_with_state(patience, rescue::time))
         .merge(lasting)
-        .fallback(not_found)
+        .merge(page.routes())
+        .fallback(move |request: Request| async move { page.answer(&request) })
         .method_not_allowed_fallback(method_not_allowed)
         .layer(DefaultBodyLimit::max(body_max))
         .layer(from_fn_with_state((Arc::clone(&api), limits), limits::keep));
@@ -53,10 +56,6 @@ pub(crate) fn around(api: Arc<Api>, brief: Router<Arc<Api>>, lasting: Router<Arc
         .layer(from_fn(rescue::panics))
         .layer(from_fn_with_state(headers, headers::set))
         .layer(from_fn(record::record))
-}
-
-async fn not_found() -> Problem {
-    Problem::new(ProblemKind::NotFound, "There is no such route. GET /api/docs lists those that there are.")
 }
 
 async fn method_not_allowed(method: Method) -> Problem {

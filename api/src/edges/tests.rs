@@ -16,19 +16,20 @@ use tower::ServiceExt as _;
 use super::around;
 use super::trace::TraceContext;
 use crate::fixture::{Fixture, get, post};
+use crate::page::Page;
 use crate::state::Api;
 
 const TRACEPARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
 /// A router with handlers of the test's own within the edges.
 fn edges(fixture: &Fixture, brief: Router<Arc<Api>>, lasting: Router<Arc<Api>>) -> Router {
-    around(Arc::clone(&fixture.api), brief, lasting)
+    around(Arc::clone(&fixture.api), brief, lasting, Page::built())
 }
 
 #[tokio::test]
 async fn every_answer_has_the_headers_that_keep_browsers_from_guessing() {
     let fixture = Fixture::new();
-    for path in ["/healthz", "/metrics", "/api/health", "/api/nothing", "/"] {
+    for path in ["/healthz", "/metrics", "/api/health", "/api/nothing", "/nothing"] {
         let answer = fixture.call(get(path)).await;
         for (name, value) in [
             ("x-content-type-options", "nosniff"),

@@ -14,6 +14,7 @@ use axum::Router;
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::edges;
+use crate::page::Page;
 use crate::state::Api;
 
 /// Routes that answer at once, or when a refresh has ended.
@@ -36,9 +37,9 @@ pub(crate) fn documented() -> OpenApiRouter<Arc<Api>> {
     brief().merge(lasting())
 }
 
-/// Everything that the process answers: the API within its edges, and the probes.
+/// Everything that the process answers: the API within its edges, the web page, and the probes.
 pub fn routes(api: Arc<Api>) -> Router {
     let (brief, _) = brief().split_for_parts();
     let (lasting, _) = lasting().split_for_parts();
-    edges::around(api, brief, lasting)
+    edges::around(api, brief, lasting, Page::built())
 }
