@@ -141,4 +141,12 @@ fn passes(row: &Row, filter: &ConnectionFilter) -> bool {
         && filter.provider.as_ref().is_none_or(|provider| row.provider == *provider)
         && filter.user.as_ref().is_none_or(|user| row.user == *user)
         && filter.expired_before.is_none_or(|before| row.expires_at.is_some_and(|at| at < before))
+        && filter.reason.is_none_or(|reason| row.reason == Some(reason))
+        && filter.text.as_ref().is_none_or(|text| is_named(row, text))
+}
+
+fn is_named(row: &Row, text: &str) -> bool {
+    let wanted = text.to_lowercase();
+    let begins = |name: &str| name.to_lowercase().starts_with(&wanted);
+    begins(row.user.as_str()) || begins(&row.account) || begins(&row.label) || text.parse() == Ok(row.id)
 }

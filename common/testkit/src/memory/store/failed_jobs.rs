@@ -29,7 +29,7 @@ impl FailedJobs for MemoryStore {
         let mut tables = self.tables()?;
         let kept = |tables: &super::Tables| {
             let attempts: usize = tables.connections.values().map(|row| row.attempts.len()).sum();
-            tables.failed_jobs.len() + attempts + tables.sessions.len() + tables.flows.len()
+            tables.failed_jobs.len() + attempts + tables.sessions.len() + tables.flows.len() + tables.activity.len()
         };
         let rows_before = kept(&tables);
         tables.failed_jobs.retain(|_, job| job.state == FailedJobState::Open || job.failed_at >= before);
@@ -41,6 +41,7 @@ impl FailedJobs for MemoryStore {
             end.is_none_or(|end| end >= before)
         });
         tables.flows.retain(|_, flow| flow.expires_at >= before);
+        tables.activity.retain(|(minute, ..), _| *minute >= before);
         Ok(u64::try_from(rows_before - kept(&tables)).unwrap_or(u64::MAX))
     }
 }

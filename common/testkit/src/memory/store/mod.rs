@@ -5,6 +5,7 @@ mod connections;
 mod failed_jobs;
 mod leases;
 mod offices;
+mod operations;
 mod people;
 mod rows;
 mod schedule;

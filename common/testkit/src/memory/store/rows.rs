@@ -6,7 +6,8 @@ use evergrant_contract::Timestamp;
 use evergrant_contract::app::App;
 use evergrant_contract::connection::{AccessToken, Connection, NewConnection, Settled, Settlement};
 use evergrant_contract::failed_job::FailedJob;
-use evergrant_contract::ids::{ApiKeyId, ConnectionId, JobId, ProcessId, ProviderName, SessionId, UserId, Version};
+use evergrant_contract::ids::{ApiKeyId, AuditId, ConnectionId, JobId, ProcessId, ProviderName, SessionId, UserId, Version};
+use evergrant_contract::operations::{AuditEntry, Series};
 use evergrant_contract::people::{ApiKey, Flow, Session, User};
 use evergrant_contract::ports::Peer;
 use evergrant_contract::secret::Secret;
@@ -28,10 +29,15 @@ pub(super) struct Tables {
     pub(super) sessions: BTreeMap<SessionId, Session>,
     pub(super) flows: BTreeMap<[u8; 32], Flow>,
     pub(super) api_keys: BTreeMap<ApiKeyId, ApiKey>,
+    pub(super) audit_log: BTreeMap<AuditId, AuditEntry>,
+    pub(super) activity: BTreeMap<ActivityKey, u64>,
     pub(super) settlements: Vec<(Settlement, Settled)>,
     pub(super) down: bool,
     pub(super) failing_calls: u32,
 }
+
+/// What is counted: the minute, the series, the provider app and the label.
+pub(super) type ActivityKey = (Timestamp, Series, Option<ProviderName>, String);
 
 /// Who holds a lease or an office, and until when in the store's time.
 #[derive(Clone, Copy)]
