@@ -14,7 +14,14 @@ import axios, {
 import { pause } from './backoff.js';
 import type { ClientEvents, Emitter } from './events.js';
 import type { Platform } from './platform.js';
-import { ApiProblem, type FoundProblem, jsonIn, problemIn, SessionUnavailable } from './problems.js';
+import {
+  ApiProblem,
+  type FoundProblem,
+  jsonIn,
+  type ProblemKind,
+  problemIn,
+  SessionUnavailable,
+} from './problems.js';
 import { isReadOnly, waitBeforeRepeat } from './retry.js';
 import type { Session } from './session.js';
 
@@ -33,6 +40,9 @@ type Exchange = { readonly problem: FoundProblem | undefined } & (
   | { readonly response: AxiosResponse; readonly error?: undefined }
   | { readonly response: AxiosResponse | undefined; readonly error: AxiosError }
 );
+
+/** The refusals that are about the access token. Every other 401, such as one of Amazon's, is not about the session. */
+const OF_TOKENS: ReadonlySet<ProblemKind> = new Set(['session-expired', 'session-ended', 'unauthenticated']);
 
 /** Makes the adapter. */
 export function adapter(transport: Transport): AxiosAdapter {
@@ -62,13 +72,13 @@ async function exchanged(
   const first = await sent(transport, config, used);
   judge(session, first, used);
   // A body that is a stream was read by the first try.
-  if (!isRefused(session, first, used) || config.data instanceof ReadableStream) return first;
+  if (!isRefused(first) || config.data instanceof ReadableStream) return first;
   const renewal = await unlessAborted(config, session.renew(used));
   if (renewal.outcome === 'signed-out') return first;
   if (renewal.outcome === 'unavailable') throw new SessionUnavailable(renewal.retryAt, config);
   const second = await sent(transport, config, renewal.token);
   judge(session, second, renewal.token);
-  if (isRefused(session, second, renewal.token)) session.doubted(renewal.token);
+  if (isRefused(second)) session.doubted(renewal.token);
   return second;
 }
 
@@ -79,20 +89,9 @@ function judge(session: Session, { response, error, problem }: Exchange, used: s
   if (problem?.kind === 'session-ended') session.signedOut('session-ended');
 }
 
-/** Whether a newer token may help. */
-function isRefused(session: Session, { response, problem }: Exchange, used: string | undefined): boolean {
-  if (response?.status !== 401) return false;
-  const hasOther = session.token !== undefined && session.token !== used;
-  switch (problem?.kind) {
-    case 'session-expired':
-      return true;
-    case 'unauthenticated':
-      return hasOther || session.state !== 'signed-out';
-    case 'session-ended':
-      return hasOther;
-    default:
-      return false;
-  }
+/** Whether another token may help. Whether there is one to be had, the session knows. */
+function isRefused({ response, problem }: Exchange): boolean {
+  return response?.status === 401 && problem !== undefined && OF_TOKENS.has(problem.kind);
 }
 
 /** The calls that make and end sessions: none of them waits for one. */
