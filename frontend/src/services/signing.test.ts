@@ -108,6 +108,7 @@ test('a sign-out that did not reach the server is not shown as one', async () =>
 test('a refresh that ends after the sign-out brings nobody back', async () => {
   const { server, tab } = fresh();
   await value(tab.client.session.restore());
+  await pass(500);
   server.expire();
   server.script('/auth/refresh', async () => {
     await new Promise((resolve) => setTimeout(resolve, 500));
@@ -117,6 +118,7 @@ test('a refresh that ends after the sign-out brings nobody back', async () => {
   await pass(3 * LATENCY_MS);
   await value(tab.client.session.signOut());
   expect((await outcome(late)).status).toBe('rejected');
+  expect(server.refreshes, 'it was under way').toBe(2);
   expect(tab.client.session.state).toBe('signed-out');
   expect(tab.heard).toEqual(['signed-in', 'signed-out']);
 });

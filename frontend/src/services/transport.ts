@@ -126,15 +126,21 @@ async function sentOnce(
   headers.set('X-Requested-With', 'XMLHttpRequest', false);
   if (token !== undefined) headers.set('Authorization', `Bearer ${token}`);
   try {
-    const response = await send({ ...config, headers });
-    response.config = config;
+    const response = withoutToken(await send({ ...config, headers }), config);
     return { response, problem: await foundIn(response) };
   } catch (error) {
     if (!axios.isAxiosError(error) || axios.isCancel(error)) throw error;
-    error.config = config;
-    if (error.response) error.response.config = config;
-    return { response: error.response, error, problem: error.response && (await foundIn(error.response)) };
+    withoutToken(error, config);
+    const response = error.response && withoutToken(error.response, config);
+    return { response, error, problem: response && (await foundIn(response)) };
   }
+}
+
+/** Answers and errors end up in logs, and what was sent has the token in its headers. */
+function withoutToken<T extends AxiosResponse | AxiosError>(told: T, config: InternalAxiosRequestConfig): T {
+  told.config = config;
+  told.request = undefined;
+  return told;
 }
 
 async function foundIn(response: AxiosResponse): Promise<FoundProblem | undefined> {
