@@ -1,0 +1,38 @@
+import { Link } from '@tanstack/react-router';
+
+import { StateBadge } from '../../components/Badge';
+import { accountWords, type Connection, providerWords } from '../../lib/words';
+import { ConnectionActions } from './ConnectionActions';
+import { ConnectionTimes } from './ConnectionTimes';
+import { WhatItMeans } from './WhatItMeans';
+
+/** One account on the list. */
+export function ConnectionCard({ connection }: { connection: Connection }) {
+  const { name, detail } = accountWords(connection);
+  return (
+    <article className="card connection" data-state={connection.state}>
+      <div className="connection-head">
+        <div className="connection-name">
+          <h2>
+            <Link
+              to="/connections/$id"
+              params={{ id: connection.id }}
+              className="connection-link truncate"
+              title={name}
+            >
+              {name}
+            </Link>
+          </h2>
+          <p className="muted small truncate" title={detail}>
+            {providerWords(connection.provider)}
+            {detail !== undefined && ` · ${detail}`}
+          </p>
+        </div>
+        <StateBadge state={connection.state} />
+      </div>
+      <WhatItMeans connection={connection} />
+      {connection.state !== 'disconnected' && <ConnectionTimes connection={connection} />}
+      <ConnectionActions connection={connection} />
+    </article>
+  );
+}

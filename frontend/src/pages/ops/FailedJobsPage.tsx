@@ -1,0 +1,5 @@
+import { PageHead } from '../../components/PageHead';
+
+export function FailedJobsPage() {
+  return <PageHead title="Failed jobs" />;
+}

@@ -1,0 +1,26 @@
+import { Link, Outlet } from '@tanstack/react-router';
+
+const current = { 'aria-current': 'page' } as const;
+
+/** The pages of operators, and the way between them. */
+export function OpsLayout() {
+  return (
+    <>
+      <nav className="subnav" aria-label="Operations">
+        <Link to="/ops" activeOptions={{ exact: true }} activeProps={current}>
+          Overview
+        </Link>
+        <Link to="/ops/connections" activeProps={current}>
+          Connections
+        </Link>
+        <Link to="/ops/processes" activeProps={current}>
+          Processes
+        </Link>
+        <Link to="/ops/failed-jobs" activeProps={current}>
+          Failed jobs
+        </Link>
+      </nav>
+      <Outlet />
+    </>
+  );
+}
