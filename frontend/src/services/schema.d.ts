@@ -1018,7 +1018,7 @@ export interface components {
             /** @description Whether the user has to connect again. Never because somebody else is unavailable. */
             requiresAuthentication: boolean;
         };
-        /** @description WhichConnection connection is meant. */
+        /** @description Which connection is meant. */
         WhichConnection: {
             /**
              * Format: uuid
@@ -1042,7 +1042,7 @@ export interface operations {
             path: {
                 /** @description Whose token to use. */
                 connection: string;
-                /** @description The path at the API, such as `amc/instances`, with its query. */
+                /** @description The path at the API, such as `amc/instances`, with its query. Its slashes stay as they are: `%2F` is passed on as that. */
                 path: string;
             };
             cookie?: never;
@@ -1055,6 +1055,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    "*/*": unknown;
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
@@ -1064,6 +1065,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    "*/*": unknown;
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
@@ -1073,6 +1075,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    "*/*": unknown;
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
@@ -1082,6 +1085,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    "*/*": unknown;
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
@@ -1091,6 +1095,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    "*/*": unknown;
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
@@ -1100,6 +1105,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    "*/*": unknown;
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
@@ -1109,6 +1115,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    "*/*": unknown;
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
@@ -1118,6 +1125,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    "*/*": unknown;
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
@@ -1127,6 +1135,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    "*/*": unknown;
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
@@ -1136,6 +1145,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    "*/*": unknown;
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
@@ -1161,12 +1171,17 @@ export interface operations {
             path: {
                 /** @description Whose token to use. */
                 connection: string;
-                /** @description The path at the API, such as `amc/instances`, with its query. */
+                /** @description The path at the API, such as `amc/instances`, with its query. Its slashes stay as they are: `%2F` is passed on as that. */
                 path: string;
             };
             cookie?: never;
         };
-        requestBody?: never;
+        /** @description Anything; its `Content-Type` goes along. */
+        requestBody?: {
+            content: {
+                "application/json": unknown;
+            };
+        };
         responses: {
             /** @description `invalid-request`: The request cannot be understood. */
             400: {
@@ -1174,6 +1189,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    "*/*": unknown;
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
@@ -1183,6 +1199,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    "*/*": unknown;
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
@@ -1192,6 +1209,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    "*/*": unknown;
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
@@ -1201,6 +1219,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    "*/*": unknown;
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
@@ -1210,6 +1229,27 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    "*/*": unknown;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `body-too-large`: The body is too long. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "*/*": unknown;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported-media-type`: The body has an unknown type. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "*/*": unknown;
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
@@ -1219,6 +1259,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    "*/*": unknown;
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
@@ -1228,6 +1269,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    "*/*": unknown;
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
@@ -1237,6 +1279,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    "*/*": unknown;
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
@@ -1246,6 +1289,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    "*/*": unknown;
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
@@ -1255,6 +1299,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    "*/*": unknown;
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
@@ -1280,12 +1325,17 @@ export interface operations {
             path: {
                 /** @description Whose token to use. */
                 connection: string;
-                /** @description The path at the API, such as `amc/instances`, with its query. */
+                /** @description The path at the API, such as `amc/instances`, with its query. Its slashes stay as they are: `%2F` is passed on as that. */
                 path: string;
             };
             cookie?: never;
         };
-        requestBody?: never;
+        /** @description Anything; its `Content-Type` goes along. */
+        requestBody?: {
+            content: {
+                "application/json": unknown;
+            };
+        };
         responses: {
             /** @description `invalid-request`: The request cannot be understood. */
             400: {
@@ -1293,6 +1343,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    "*/*": unknown;
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
@@ -1302,6 +1353,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    "*/*": unknown;
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
@@ -1311,6 +1363,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    "*/*": unknown;
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
@@ -1320,6 +1373,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    "*/*": unknown;
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
@@ -1329,6 +1383,27 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    "*/*": unknown;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `body-too-large`: The body is too long. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "*/*": unknown;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported-media-type`: The body has an unknown type. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "*/*": unknown;
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
@@ -1338,6 +1413,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    "*/*": unknown;
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
@@ -1347,6 +1423,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    "*/*": unknown;
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
@@ -1356,6 +1433,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    "*/*": unknown;
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
@@ -1365,6 +1443,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    "*/*": unknown;
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
@@ -1374,6 +1453,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    "*/*": unknown;
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
@@ -1399,7 +1479,7 @@ export interface operations {
             path: {
                 /** @description Whose token to use. */
                 connection: string;
-                /** @description The path at the API, such as `amc/instances`, with its query. */
+                /** @description The path at the API, such as `amc/instances`, with its query. Its slashes stay as they are: `%2F` is passed on as that. */
                 path: string;
             };
             cookie?: never;
@@ -1412,6 +1492,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    "*/*": unknown;
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
@@ -1421,6 +1502,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    "*/*": unknown;
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
@@ -1430,6 +1512,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    "*/*": unknown;
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
@@ -1439,6 +1522,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    "*/*": unknown;
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
@@ -1448,6 +1532,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    "*/*": unknown;
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
@@ -1457,6 +1542,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    "*/*": unknown;
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
@@ -1466,6 +1552,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    "*/*": unknown;
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
@@ -1475,6 +1562,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    "*/*": unknown;
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
@@ -1484,6 +1572,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    "*/*": unknown;
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
@@ -1493,6 +1582,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    "*/*": unknown;
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
@@ -1518,12 +1608,17 @@ export interface operations {
             path: {
                 /** @description Whose token to use. */
                 connection: string;
-                /** @description The path at the API, such as `amc/instances`, with its query. */
+                /** @description The path at the API, such as `amc/instances`, with its query. Its slashes stay as they are: `%2F` is passed on as that. */
                 path: string;
             };
             cookie?: never;
         };
-        requestBody?: never;
+        /** @description Anything; its `Content-Type` goes along. */
+        requestBody?: {
+            content: {
+                "application/json": unknown;
+            };
+        };
         responses: {
             /** @description `invalid-request`: The request cannot be understood. */
             400: {
@@ -1531,6 +1626,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    "*/*": unknown;
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
@@ -1540,6 +1636,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    "*/*": unknown;
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
@@ -1549,6 +1646,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    "*/*": unknown;
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
@@ -1558,6 +1656,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    "*/*": unknown;
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
@@ -1567,6 +1666,27 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    "*/*": unknown;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `body-too-large`: The body is too long. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "*/*": unknown;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported-media-type`: The body has an unknown type. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "*/*": unknown;
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
@@ -1576,6 +1696,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    "*/*": unknown;
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
@@ -1585,6 +1706,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    "*/*": unknown;
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
@@ -1594,6 +1716,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    "*/*": unknown;
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
@@ -1603,6 +1726,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    "*/*": unknown;
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
@@ -1612,6 +1736,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    "*/*": unknown;
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
@@ -1661,15 +1786,6 @@ export interface operations {
             };
             /** @description `invalid-request`: The request cannot be understood. */
             400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `unauthenticated`: Not signed in. `session-expired`: The session token has expired. `session-ended`: The session has ended. */
-            401: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1731,7 +1847,7 @@ export interface operations {
             path?: never;
             cookie?: never;
         };
-        /** @description WhichConnection connection; may be empty: all of the caller's at Amazon. */
+        /** @description Which connection; may be empty: all of the caller's at Amazon. */
         requestBody?: {
             content: {
                 "application/json": components["schemas"]["WhichConnection"] | null;
@@ -1767,6 +1883,15 @@ export interface operations {
             };
             /** @description `forbidden`: Not allowed. `insufficient-scope`: The API key lacks a scope. `csrf-header-missing`: A header is missing. */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not-found`: there is no such connection, or it is somebody else's. */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1936,7 +2061,7 @@ export interface operations {
             path?: never;
             cookie?: never;
         };
-        /** @description WhichConnection connection; may be empty. */
+        /** @description Which connection; may be empty. */
         requestBody?: {
             content: {
                 "application/json": components["schemas"]["WhichConnection"] | null;
@@ -1972,6 +2097,15 @@ export interface operations {
             };
             /** @description `forbidden`: Not allowed. `insufficient-scope`: The API key lacks a scope. `csrf-header-missing`: A header is missing. */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not-found`: there is no such connection, or it is somebody else's. */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2042,7 +2176,7 @@ export interface operations {
             path?: never;
             cookie?: never;
         };
-        /** @description WhichConnection connection; may be empty: the one in the best order. */
+        /** @description Which connection; may be empty: the one in the best order. */
         requestBody?: {
             content: {
                 "application/json": components["schemas"]["WhichConnection"] | null;
@@ -2078,6 +2212,15 @@ export interface operations {
             };
             /** @description `forbidden`: Not allowed. `insufficient-scope`: The API key lacks a scope. `csrf-header-missing`: A header is missing. */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not-found`: there is no such connection, or it is somebody else's. */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2334,15 +2477,6 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `unauthenticated`: Not signed in. `session-expired`: The session token has expired. `session-ended`: The session has ended. */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
             /** @description `forbidden`: Not allowed. `insufficient-scope`: The API key lacks a scope. `csrf-header-missing`: A header is missing. */
             403: {
                 headers: {
@@ -2420,6 +2554,15 @@ export interface operations {
             };
             /** @description `invalid-request`: The request cannot be understood. */
             400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `wrong-password`: wrong e-mail address or password. */
+            401: {
                 headers: {
                     [name: string]: unknown;
                 };
