@@ -1,6 +1,5 @@
 //! Forced refreshes: a thousand refusals, three API processes, one call.
 
-use reqwest::Method;
 use std::time::{Duration, Instant};
 
 use reqwest::Method;
