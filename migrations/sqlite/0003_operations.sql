@@ -7,9 +7,9 @@ CREATE INDEX failed_jobs_by_connection ON failed_jobs (connection_id) WHERE conn
 
 -- Those that somebody may look for. Refreshes that succeed touch neither.
 CREATE INDEX schedules_not_active ON schedules (state, connection_id) WHERE state <> 'active';
-CREATE INDEX connections_by_user_prefix ON connections (user_id COLLATE NOCASE);
-CREATE INDEX connections_by_account_prefix ON connections (account COLLATE NOCASE);
-CREATE INDEX connections_by_label_prefix ON connections (label COLLATE NOCASE);
+CREATE INDEX connections_by_user_prefix ON connections (user_id COLLATE NOCASE, id);
+CREATE INDEX connections_by_account_prefix ON connections (account COLLATE NOCASE, id);
+CREATE INDEX connections_by_label_prefix ON connections (label COLLATE NOCASE, id);
 
 -- Who did what. Its ids sort by time.
 CREATE TABLE audit_log (

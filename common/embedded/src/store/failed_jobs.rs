@@ -2,16 +2,15 @@
 
 use async_trait::async_trait;
 use evergrant_contract::Timestamp;
-use evergrant_contract::failed_job::FailedJob;
+use evergrant_contract::failed_job::{FailedJob, FailedJobFilter, FailedJobState};
 use evergrant_contract::ids::{ConnectionId, ProviderName};
 use evergrant_contract::ports::{FailedJobs, StoreError};
 use sqlx::SqliteConnection;
-use uuid::Uuid;
 
-use super::columns::{Row, json_text, millis};
+use super::columns::{json_text, millis};
 use super::error::Explain;
 use super::writer::{Scope, Write};
-use super::{SqliteStore, flows, sessions};
+use super::{SqliteStore, activity, failed_job_list, flows, sessions};
 
 #[async_trait]
 impl FailedJobs for SqliteStore {
@@ -20,33 +19,8 @@ impl FailedJobs for SqliteStore {
     }
 
     async fn open_jobs(&self, limit: u32) -> Result<Vec<FailedJob>, StoreError> {
-        let rows = sqlx::query!(
-            r#"SELECT id AS "id!: Uuid", kind AS "kind!", connection_id AS "connection_id?: Vec<u8>",
-                   provider AS "provider?", payload AS "payload!", attempts AS "attempts!", error AS "error!",
-                   traceparent AS "traceparent?", failed_at AS "failed_at!: i64", state AS "state!"
-               FROM failed_jobs WHERE state = 'open' ORDER BY failed_at DESC, id DESC LIMIT ?"#,
-            limit,
-        )
-        .fetch_all(&self.readers)
-        .await
-        .explain()?;
-        rows.into_iter()
-            .map(|row| {
-                let cell = Row::of("failed_jobs", &row.id);
-                Ok(FailedJob {
-                    id: row.id.into(),
-                    kind: row.kind,
-                    connection: row.connection_id.map(|id| cell.id("connection_id", &id)).transpose()?,
-                    provider: row.provider.map(|name| cell.word("provider", &name)).transpose()?,
-                    payload: row.payload,
-                    attempts: cell.json("attempts", &row.attempts)?,
-                    error: row.error,
-                    traceparent: row.traceparent,
-                    failed_at: cell.time("failed_at", row.failed_at)?,
-                    state: cell.word("state", &row.state)?,
-                })
-            })
-            .collect()
+        let open = FailedJobFilter { states: vec![FailedJobState::Open], ..FailedJobFilter::default() };
+        failed_job_list::page(&self.readers, &open, None, limit).await
     }
 
     async fn forget_before(&self, before: Timestamp) -> Result<u64, StoreError> {
@@ -59,10 +33,13 @@ pub(super) async fn insert(db: &mut SqliteConnection, job: &FailedJob) -> Result
     let (id, connection) = (job.id.uuid(), job.connection.map(ConnectionId::uuid));
     let provider = job.provider.as_ref().map(ProviderName::as_str);
     let (attempts, failed_at, state) = (json_text(&job.attempts), millis(job.failed_at), job.state.as_str());
+    let last = job.attempts.last();
+    let (last_verdict, last_code) =
+        (last.map(|last| last.verdict.as_str()), last.and_then(|last| last.trace.code.as_deref()));
     sqlx::query!(
-        "INSERT INTO failed_jobs
-             (id, kind, connection_id, provider, payload, attempts, error, traceparent, failed_at, state)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+        "INSERT INTO failed_jobs (id, kind, connection_id, provider, payload, attempts, last_verdict, last_code, error,
+             traceparent, failed_at, state)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
          ON CONFLICT (id) DO NOTHING",
         id,
         job.kind,
@@ -70,6 +47,8 @@ pub(super) async fn insert(db: &mut SqliteConnection, job: &FailedJob) -> Result
         provider,
         job.payload,
         attempts,
+        last_verdict,
+        last_code,
         job.error,
         job.traceparent,
         failed_at,
@@ -109,6 +88,7 @@ impl Write for ForgetBefore {
             sqlx::query!("DELETE FROM attempts WHERE at < ?", before).execute(&mut *scope.db).await.explain()?;
         let sessions = sessions::forget_before(scope, self.0).await?;
         let flows = flows::forget_before(scope, self.0).await?;
-        Ok(jobs.rows_affected() + attempts.rows_affected() + sessions + flows)
+        let minutes = activity::forget_before(scope, self.0).await?;
+        Ok(jobs.rows_affected() + attempts.rows_affected() + sessions + flows + minutes)
     }
 }

@@ -3,7 +3,7 @@
 use evergrant_contract::connection::{Connection, ConnectionFilter};
 use evergrant_contract::ids::{ConnectionId, ProviderName, UserId, Version};
 use evergrant_contract::ports::StoreError;
-use evergrant_contract::state::State;
+use evergrant_contract::state::{Reason, State};
 use sqlx::SqlitePool;
 use uuid::Uuid;
 
@@ -35,7 +35,7 @@ struct ConnectionRow {
 
 /// The one list of columns, with the rest of the query behind it.
 macro_rules! connections {
-    ($rest:literal, $($argument:expr),+ $(,)?) => {
+    ($($rest:literal)+, $($argument:expr),+ $(,)?) => {
         sqlx::query_as!(
             ConnectionRow,
             r#"SELECT c.id AS "id!: Uuid", c.user_id AS "user_id!", c.provider AS "provider!", c.account AS "account!",
@@ -47,7 +47,7 @@ macro_rules! connections {
                FROM connections c
                JOIN schedules s ON s.connection_id = c.id
                JOIN tokens t ON t.connection_id = c.id "#
-                + $rest,
+                $(+ $rest)+,
             $($argument),+
         )
     };
@@ -59,37 +59,108 @@ pub(super) async fn find(readers: &SqlitePool, id: ConnectionId) -> Result<Optio
     row.map(ConnectionRow::read).transpose()
 }
 
+/// A filter as the parameters of a query. Unnamed is NULL.
+struct Wanted<'a> {
+    after: Uuid,
+    states: Option<String>,
+    provider: Option<&'a str>,
+    user: Option<&'a str>,
+    expired_before: Option<i64>,
+    reason: Option<&'static str>,
+    /// A name that begins with `text` lies from there to before `text_end`.
+    text: Option<&'a str>,
+    text_end: Option<String>,
+    id: Option<Uuid>,
+}
+
+impl<'a> Wanted<'a> {
+    fn new(filter: &'a ConnectionFilter, after: Option<ConnectionId>) -> Self {
+        let text = filter.text.as_deref().filter(|text| !text.is_empty());
+        Self {
+            after: after.map_or(Uuid::nil(), ConnectionId::uuid),
+            states: (!filter.states.is_empty()).then(|| json_text(&filter.states)),
+            provider: filter.provider.as_ref().map(ProviderName::as_str),
+            user: filter.user.as_ref().map(UserId::as_str),
+            expired_before: filter.expired_before.map(millis),
+            reason: filter.reason.map(Reason::as_str),
+            text,
+            text_end: text.map(|text| format!("{text}{}", char::MAX)),
+            id: text.and_then(|text| text.parse().ok()).map(ConnectionId::uuid),
+        }
+    }
+
+    /// Only of these SQLite keeps a list.
+    fn is_not_active(filter: &ConnectionFilter) -> bool {
+        filter.reason.is_some() || (!filter.states.is_empty() && !filter.states.contains(&State::Active))
+    }
+}
+
+/// Everything that a filter may name, with what it named as arguments.
+///
+/// `$way` repeats the condition whose index leads to the fewest rows; behind an `IS NULL OR` SQLite cannot use one.
+macro_rules! narrowed {
+    ($way:literal, $wanted:ident, $limit:ident) => {
+        connections!(
+            "WHERE c.id > ?1
+               AND (?2 IS NULL OR s.state IN (SELECT value FROM json_each(?2)))
+               AND (?3 IS NULL OR c.provider = ?3)
+               AND (?4 IS NULL OR c.user_id = ?4)
+               AND (?5 IS NULL OR t.expires_at < ?5)
+               AND (?6 IS NULL OR s.reason = ?6)
+               AND (?7 IS NULL
+                   OR (c.user_id COLLATE NOCASE >= ?7 AND c.user_id COLLATE NOCASE < ?8)
+                   OR (c.account COLLATE NOCASE >= ?7 AND c.account COLLATE NOCASE < ?8)
+                   OR (c.label COLLATE NOCASE >= ?7 AND c.label COLLATE NOCASE < ?8)
+                   OR c.id = ?9) "
+            $way
+            "ORDER BY c.id LIMIT ?10",
+            $wanted.after,
+            $wanted.states,
+            $wanted.provider,
+            $wanted.user,
+            $wanted.expired_before,
+            $wanted.reason,
+            $wanted.text,
+            $wanted.text_end,
+            $wanted.id,
+            $limit,
+        )
+    };
+}
+
 pub(super) async fn list(
     readers: &SqlitePool,
     filter: &ConnectionFilter,
     after: Option<ConnectionId>,
     limit: u32,
 ) -> Result<Vec<Connection>, StoreError> {
-    let after = after.map_or(Uuid::nil(), ConnectionId::uuid);
-    let states = (!filter.states.is_empty())
-        .then(|| json_text(&filter.states.iter().map(|state| state.as_str()).collect::<Vec<_>>()));
-    let provider = filter.provider.as_ref().map(ProviderName::as_str);
-    let user = filter.user.as_ref().map(UserId::as_str);
-    let expired_before = filter.expired_before.map(millis);
-    let rows = connections!(
-        "WHERE c.id > ?1
-           AND (?2 IS NULL OR s.state IN (SELECT value FROM json_each(?2)))
-           AND (?3 IS NULL OR c.provider = ?3)
-           AND (?4 IS NULL OR c.user_id = ?4)
-           AND (?5 IS NULL OR t.expires_at < ?5)
-         ORDER BY c.id
-         LIMIT ?6",
-        after,
-        states,
-        provider,
-        user,
-        expired_before,
-        limit,
-    )
-    .fetch_all(readers)
-    .await
-    .explain()?;
-    rows.into_iter().map(ConnectionRow::read).collect()
+    let wanted = Wanted::new(filter, after);
+    let rows = if wanted.user.is_some() {
+        narrowed!("AND c.user_id = ?4 ", wanted, limit).fetch_all(readers).await
+    } else if wanted.text.is_some() {
+        narrowed!(
+            "AND c.id IN (
+                 SELECT id FROM connections WHERE user_id COLLATE NOCASE >= ?7 AND user_id COLLATE NOCASE < ?8
+                 UNION SELECT id FROM connections WHERE account COLLATE NOCASE >= ?7 AND account COLLATE NOCASE < ?8
+                 UNION SELECT id FROM connections WHERE label COLLATE NOCASE >= ?7 AND label COLLATE NOCASE < ?8
+                 UNION SELECT ?9) ",
+            wanted,
+            limit
+        )
+        .fetch_all(readers)
+        .await
+    } else if Wanted::is_not_active(filter) {
+        narrowed!(
+            "AND c.id IN (SELECT connection_id FROM schedules WHERE state <> 'active' AND connection_id > ?1) ",
+            wanted,
+            limit
+        )
+        .fetch_all(readers)
+        .await
+    } else {
+        narrowed!("", wanted, limit).fetch_all(readers).await
+    };
+    rows.explain()?.into_iter().map(ConnectionRow::read).collect()
 }
 
 impl ConnectionRow {

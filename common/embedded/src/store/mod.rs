@@ -2,17 +2,21 @@
 //!
 //! Writes go through one [`writer`], which groups what is waiting into one commit; reads through a pool of their own.
 
+mod activity;
 mod api_keys;
 mod apps;
+mod audit;
 mod columns;
 mod connections;
 mod error;
+mod failed_job_list;
 mod failed_jobs;
 mod file;
 mod flows;
 mod leases;
 mod listing;
 mod offices;
+mod operations;
 mod put;
 mod quarantine;
 mod reconnect;
