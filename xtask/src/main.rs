@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use xtask::commands::{backlog, ci, demo, prepare, services, soak, test};
+use xtask::commands::{backlog, browser, ci, demo, frontend, prepare, schemathesis, services, soak, test};
 use xtask::screen;
 
 /// Tasks of this workspace.
@@ -27,6 +27,11 @@ enum Task {
     Backlog(backlog::Args),
     /// Hold the API of a real process to docs/openapi.json, with requests that are made up
     Schemathesis(schemathesis::Args),
+    /// Hold the web page to what people do with it, in a real browser and in both shapes
+    Browser(browser::Args),
+    /// The web page alone: build it, check it, or serve it while it is being written
+    #[command(subcommand)]
+    Frontend(frontend::Action),
     /// Run everything that must pass before a merge
     Ci,
     /// Write the data by which SQL is checked at compile time without a database
@@ -43,6 +48,8 @@ fn main() -> ExitCode {
         Task::Soak(args) => soak::run(&args),
         Task::Backlog(args) => backlog::run(&args),
         Task::Schemathesis(args) => schemathesis::run(&args),
+        Task::Browser(args) => browser::run(&args),
+        Task::Frontend(action) => frontend::run(&action),
         Task::Ci => ci::run(),
         Task::Prepare(args) => prepare::run(&args),
         Task::Services(action) => services::run(&action),

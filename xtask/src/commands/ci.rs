@@ -4,16 +4,18 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
-use super::{prepare, test};
-use crate::{screen, workspace};
+use super::{browser, prepare, schemathesis, test};
+use crate::{npm, screen, workspace};
 
 /// A step: its name and what it does.
 type Step = (&'static str, fn() -> Result<()>);
 
 /// In this order: the quick ones first.
-const STEPS: [Step; 7] = [
+const STEPS: [Step; 10] = [
     ("toolchain", toolchain),
     ("format", || workspace::run(workspace::cargo().args(["fmt", "--all", "--check"]))),
+    // Before anything is compiled: the program takes the page that is there then.
+    ("front end", npm::check),
     ("dependencies", dependencies),
     ("lints", || {
         workspace::run(workspace::cargo().args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))
@@ -21,6 +23,8 @@ const STEPS: [Step; 7] = [
     ("generated files", || prepare::run(&prepare::Args::check())),
     ("documentation", documentation),
     ("tests", || test::run(&test::Args::default())),
+    ("API", || schemathesis::run(&schemathesis::Args::default())),
+    ("browser", || browser::run(&browser::Args::default())),
 ];
 
 /// Runs every step, also after one has failed: one run names everything that is wrong.

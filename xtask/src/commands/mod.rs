@@ -1,8 +1,10 @@
 //! One file per command.
 
 pub mod backlog;
+pub mod browser;
 pub mod ci;
 pub mod demo;
+pub mod frontend;
 mod leaks;
 pub mod prepare;
 pub mod schemathesis;

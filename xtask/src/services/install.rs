@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
-use super::programs::{PostgresPrograms, RabbitPrograms, in_path, is_root, psql};
+use super::programs::{PostgresPrograms, RabbitPrograms, chromium, in_path, is_root, psql};
 use super::{AMQP_URL, DATABASE_URL};
 use crate::screen;
 
@@ -24,6 +24,10 @@ pub(crate) enum Need {
     Curl,
     /// What they read its answers with.
     Jq,
+    /// The browser in which the web page is tested.
+    Chromium,
+    /// With what it takes to make an environment of its own.
+    Python,
 }
 
 impl Need {
@@ -36,6 +40,8 @@ impl Need {
             Self::Sqlite => in_path("sqlite3").map(drop).context("SQLite's client (sqlite3) is not installed"),
             Self::Curl => in_path("curl").map(drop).context("curl is not installed"),
             Self::Jq => in_path("jq").map(drop).context("jq is not installed"),
+            Self::Chromium => chromium().map(drop).context("Chromium is not installed"),
+            Self::Python => python(),
         };
         found.err().map(|error| error.to_string())
     }
@@ -49,7 +55,21 @@ impl Need {
             Self::Sqlite => "sqlite3",
             Self::Curl => "curl",
             Self::Jq => "jq",
+            Self::Chromium => "chromium",
+            // It brings the interpreter along.
+            Self::Python => "python3-venv",
         }
+    }
+}
+
+/// Debian ships the interpreter without what environments are made with.
+fn python() -> Result<()> {
+    let found = in_path("python3").context("Python (python3) is not installed")?;
+    let has_venv = Command::new(found).args(["-c", "import ensurepip, venv"]).stderr(Stdio::null()).status();
+    if has_venv.is_ok_and(|status| status.success()) {
+        Ok(())
+    } else {
+        bail!("Python's module `venv` is not installed")
     }
 }
 

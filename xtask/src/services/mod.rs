@@ -13,10 +13,13 @@ mod warden;
 
 pub(crate) use install::{Need, install_what_is_missing};
 pub use postgres::Postgres;
-pub(crate) use programs::psql;
+pub(crate) use ports::{free_ports, random_hex};
+pub(crate) use programs::{chromium, psql};
 pub use rabbit::Rabbit;
+pub(crate) use running::Running;
 pub(crate) use servers::Servers;
 pub(crate) use state::DetachedServers;
+pub(crate) use warden::Warden;
 
 use anyhow::anyhow;
 
