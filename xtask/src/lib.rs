@@ -1,6 +1,8 @@
 #![doc = include_str!("../README.md")]
 
 pub mod commands;
+mod evergrant;
+mod npm;
 mod output;
 pub mod screen;
 pub mod services;

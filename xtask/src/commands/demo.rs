@@ -4,7 +4,7 @@ use std::os::unix::process::CommandExt;
 
 use anyhow::{Context, Result};
 
-use crate::{screen, workspace};
+use crate::{npm, screen, workspace};
 
 /// Where cargo leaves the program.
 const PROGRAM: &str = "debug/evergrant";
@@ -17,8 +17,9 @@ pub struct Args {
     args: Vec<String>,
 }
 
-/// Builds it and becomes it, so that Ctrl-C and the exit code are the demo's own.
+/// Builds the web page and the program, and becomes it, so that Ctrl-C and the exit code are the demo's own.
 pub fn run(args: &Args) -> Result<()> {
+    npm::build_where_possible()?;
     if !workspace::target().join(PROGRAM).exists() {
         screen::step("building evergrant for the first time: two to four minutes on two cores, seconds from then on");
     }

@@ -10,7 +10,7 @@ use anyhow::{Context, Result, anyhow};
 use super::leaks;
 use crate::output::{self, Tally};
 use crate::services::{self, Need, Servers};
-use crate::{screen, workspace};
+use crate::{npm, screen, workspace};
 
 /// Which tests, and how.
 #[derive(Debug, Default, clap::Args)]
@@ -44,6 +44,7 @@ fn prepare(runner: Runner, args: &Args) -> Result<Servers> {
     let wanted = if args.quick { Vec::new() } else { Servers::wanted() };
     services::install_what_is_missing(&wanted)?;
     if !args.quick {
+        npm::build_where_possible()?;
         // Tests run the commands of docs/API.md.
         services::install_what_is_missing(&[Need::Curl, Need::Jq])?;
     }

@@ -89,6 +89,11 @@ pub(crate) fn psql() -> Option<PathBuf> {
     PostgresPrograms::find().map(|programs| programs.path("psql")).ok().or_else(|| in_path("psql"))
 }
 
+/// A Chromium, whoever built it.
+pub(crate) fn chromium() -> Option<PathBuf> {
+    ["chromium", "chromium-browser", "google-chrome"].into_iter().find_map(in_path)
+}
+
 /// A program of PATH.
 pub(crate) fn in_path(program: &str) -> Option<PathBuf> {
     first_with(program, &path_folders().collect::<Vec<_>>())
