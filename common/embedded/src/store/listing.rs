@@ -140,9 +140,9 @@ pub(super) async fn list(
     } else if wanted.text.is_some() {
         narrowed!(
             "AND c.id IN (
-                 SELECT id FROM connections WHERE user_id COLLATE NOCASE >= ?7 AND user_id COLLATE NOCASE < ?8
-                 UNION SELECT id FROM connections WHERE account COLLATE NOCASE >= ?7 AND account COLLATE NOCASE < ?8
-                 UNION SELECT id FROM connections WHERE label COLLATE NOCASE >= ?7 AND label COLLATE NOCASE < ?8
+                 SELECT id FROM connections WHERE user_id COLLATE NOCASE >= ?7 AND user_id COLLATE NOCASE < ?8 AND id > ?1
+                 UNION SELECT id FROM connections WHERE account COLLATE NOCASE >= ?7 AND account COLLATE NOCASE < ?8 AND id > ?1
+                 UNION SELECT id FROM connections WHERE label COLLATE NOCASE >= ?7 AND label COLLATE NOCASE < ?8 AND id > ?1
                  UNION SELECT ?9) ",
             wanted,
             limit
@@ -151,7 +151,7 @@ pub(super) async fn list(
         .await
     } else if Wanted::is_not_active(filter) {
         narrowed!(
-            "AND c.id IN (SELECT connection_id FROM schedules WHERE state <> 'active' AND connection_id > ?1) ",
+            "AND c.id IN (SELECT connection_id FROM schedules INDEXED BY schedules_not_active WHERE state <> 'active') ",
             wanted,
             limit
         )

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use chrono::TimeDelta;
 use evergrant_contract::Timestamp;
-use evergrant_contract::ids::{AuditId, ConnectionId, JobId};
+use evergrant_contract::ids::{AuditId, ConnectionId, JobId, ProviderName};
 use evergrant_contract::operations::{Action, AuditEntry, Series, Tally};
 use evergrant_contract::ports::Clock as _;
 
@@ -107,7 +107,7 @@ async fn activity(store: &dyn OperationsStore, since: Timestamp, until: Timestam
 }
 
 fn place(tally: &Tally) -> (Timestamp, Series, Option<&str>, &str) {
-    (tally.minute, tally.series, tally.provider.as_ref().map(|name| name.as_str()), &tally.label)
+    (tally.minute, tally.series, tally.provider.as_ref().map(ProviderName::as_str), &tally.label)
 }
 
 /// What several processes counted is what happened, and nothing is added to a neighbour.
