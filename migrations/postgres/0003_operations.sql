@@ -1,8 +1,8 @@
--- What the filters of failed jobs ask for, out of the last attempt.
-ALTER TABLE failed_jobs ADD COLUMN last_verdict text;
-ALTER TABLE failed_jobs ADD COLUMN last_code text;
-UPDATE failed_jobs SET last_verdict = attempts -> -1 ->> 'verdict', last_code = attempts -> -1 ->> 'code';
-CREATE INDEX failed_jobs_newest ON failed_jobs (failed_at DESC, id DESC);
+-- What the filters of failed jobs ask for, out of the last attempt. The database fills them in, for writers of the release
+-- before too.
+ALTER TABLE failed_jobs
+    ADD COLUMN last_verdict text GENERATED ALWAYS AS (attempts -> -1 ->> 'verdict') STORED,
+    ADD COLUMN last_code    text GENERATED ALWAYS AS (attempts -> -1 ->> 'code') STORED;
 CREATE INDEX failed_jobs_by_connection ON failed_jobs (connection_id) WHERE connection_id IS NOT NULL;
 
 -- Those that somebody may look for. Refreshes that succeed touch neither.

@@ -5,13 +5,12 @@ use evergrant_contract::Timestamp;
 use evergrant_contract::connection::{
     AccessToken, Connection, ConnectionFilter, IfPresent, NewConnection, Reconnected, Stats, Stored,
 };
-use evergrant_contract::ids::{ConnectionId, ProviderName, UserId, Version};
+use evergrant_contract::ids::{ConnectionId, Version};
 use evergrant_contract::ports::{Connections, StoreError};
 use evergrant_contract::state::State;
 use evergrant_contract::timing::to_millis;
 use evergrant_contract::verdict::{AnswerTrace, Attempt};
 use evergrant_vault::Field;
-use uuid::Uuid;
 
 use super::PgStore;
 use super::error::store_error;
@@ -41,30 +40,7 @@ impl Connections for PgStore {
         after: Option<ConnectionId>,
         limit: u32,
     ) -> Result<Vec<Connection>, StoreError> {
-        let rows = sqlx::query_as!(
-            ConnectionRow,
-            "SELECT c.id, c.user_id, c.provider, c.account, c.label, c.scopes, s.state, s.reason, s.version, s.refresh_at,
-                    t.expires_at, t.refreshed_at, c.consent_at, c.refresh_expires_at, s.failures, t.last_error, t.key,
-                    s.lease_until, c.created_at
-             FROM connections c JOIN schedules s ON s.connection_id = c.id JOIN tokens t ON t.connection_id = c.id
-             WHERE c.id > $1
-               AND (cardinality($2::text[]) = 0 OR s.state = ANY ($2))
-               AND ($3::text IS NULL OR c.provider = $3)
-               AND ($4::text IS NULL OR c.user_id = $4)
-               AND ($5::timestamptz IS NULL OR t.expires_at < $5)
-             ORDER BY c.id
-             LIMIT $6",
-            after.map_or(Uuid::nil(), ConnectionId::uuid),
-            &filter.states.iter().map(|state| state.as_str()).collect::<Vec<_>>() as &[&str],
-            filter.provider.as_ref().map(ProviderName::as_str),
-            filter.user.as_ref().map(UserId::as_str),
-            filter.expired_before,
-            i64::from(limit),
-        )
-        .fetch_all(&self.pool)
-        .await
-        .map_err(store_error)?;
-        rows.into_iter().map(Connection::try_from).collect()
+        self.page(filter, after, limit).await
     }
 
     async fn access_token(&self, id: ConnectionId) -> Result<Option<AccessToken>, StoreError> {

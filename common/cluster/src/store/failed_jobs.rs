@@ -78,10 +78,18 @@ impl PgStore {
             before,
             FORGOTTEN_AT_ONCE,
         );
+        let activity = sqlx::query!(
+            "DELETE FROM activity WHERE (minute, series, provider, label) IN (
+                 SELECT minute, series, provider, label FROM activity WHERE minute < $1 LIMIT $2
+             )",
+            before,
+            FORGOTTEN_AT_ONCE,
+        );
         Ok(jobs.execute(&self.pool).await?.rows_affected()
             + attempts.execute(&self.pool).await?.rows_affected()
             + sessions.execute(&self.pool).await?.rows_affected()
-            + flows.execute(&self.pool).await?.rows_affected())
+            + flows.execute(&self.pool).await?.rows_affected()
+            + activity.execute(&self.pool).await?.rows_affected())
     }
 }
 
@@ -127,17 +135,18 @@ fn legible(attempts: &[Attempt]) -> Vec<Attempt> {
     attempts
 }
 
-struct FailedJobRow {
-    id: Uuid,
-    kind: String,
-    connection_id: Option<Uuid>,
-    provider: Option<String>,
-    payload: String,
-    attempts: serde_json::Value,
-    error: String,
-    traceparent: Option<String>,
-    failed_at: Timestamp,
-    state: String,
+/// A failed job as the views of it select it.
+pub(super) struct FailedJobRow {
+    pub(super) id: Uuid,
+    pub(super) kind: String,
+    pub(super) connection_id: Option<Uuid>,
+    pub(super) provider: Option<String>,
+    pub(super) payload: String,
+    pub(super) attempts: serde_json::Value,
+    pub(super) error: String,
+    pub(super) traceparent: Option<String>,
+    pub(super) failed_at: Timestamp,
+    pub(super) state: String,
 }
 
 impl TryFrom<FailedJobRow> for FailedJob {

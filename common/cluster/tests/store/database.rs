@@ -11,7 +11,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, PgConnection};
 use uuid::Uuid;
 
 /// The migrations of this release.
-pub(crate) const MIGRATIONS: [&str; 2] = ["0001_engine", "0002_people"];
+pub(crate) const MIGRATIONS: [&str; 3] = ["0001_engine", "0002_people", "0003_operations"];
 
 /// A database with all migrations; dropped with this.
 pub(crate) struct Database {

@@ -11,6 +11,7 @@ mod conformance;
 mod crowd;
 mod database;
 mod keys;
+mod looks;
 mod outage;
 mod people;
 mod plan;
