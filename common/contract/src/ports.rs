@@ -306,10 +306,13 @@ pub trait Operations: Send + Sync {
 }
 
 /// Everything that a store does. An adapter implements the parts and gets this for nothing.
-pub trait Store: Schedule + Leases + Connections + Apps + FailedJobs + Offices + Users + Sessions + ApiKeys {}
+pub trait Store:
+    Schedule + Leases + Connections + Apps + FailedJobs + Offices + Users + Sessions + ApiKeys + Operations
+{
+}
 
 impl<T> Store for T where
-    T: Schedule + Leases + Connections + Apps + FailedJobs + Offices + Users + Sessions + ApiKeys
+    T: Schedule + Leases + Connections + Apps + FailedJobs + Offices + Users + Sessions + ApiKeys + Operations
 {
 }
 
