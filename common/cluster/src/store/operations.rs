@@ -81,15 +81,12 @@ impl Operations for PgStore {
     ) -> Result<Vec<AuditEntry>, StoreError> {
         // Before the first page stands what no id is.
         let (after, limit) = (after.map_or(Uuid::max(), AuditId::uuid), i64::from(limit));
-        let rows = match subject {
-            Some(subject) => {
-                let about = sqlx::query_file_as!(AuditRow, "src/store/sql/audit_of.sql", text(subject), after, limit);
-                about.fetch_all(&self.pool).await
-            }
-            None => {
-                let all = sqlx::query_file_as!(AuditRow, "src/store/sql/audit.sql", after, limit);
-                all.fetch_all(&self.pool).await
-            }
+        let rows = if let Some(subject) = subject {
+            let about = sqlx::query_file_as!(AuditRow, "src/store/sql/audit_of.sql", text(subject), after, limit);
+            about.fetch_all(&self.pool).await
+        } else {
+            let all = sqlx::query_file_as!(AuditRow, "src/store/sql/audit.sql", after, limit);
+            all.fetch_all(&self.pool).await
         };
         rows.map_err(store_error)?.into_iter().map(AuditEntry::try_from).collect()
     }
