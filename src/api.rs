@@ -84,6 +84,7 @@ impl Ingredients<'_> {
             settings,
             store,
             reads,
+            queue: Arc::clone(&shape.queue),
             events,
             hub,
             providers: providers.clone(),

@@ -27,9 +27,11 @@ use axum::body::{Body, to_bytes};
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, COOKIE, LOCATION, SET_COOKIE};
 use axum::http::request::Builder;
 use axum::http::{HeaderMap, HeaderName, Request, StatusCode};
+use evergrant_contract::failed_job::{FailedJob, FailedJobState};
 use evergrant_contract::ids::{ApiKeyId, ConnectionId};
+use evergrant_contract::job::{Job, Payload};
 use evergrant_contract::people::{Scope, User};
-use evergrant_contract::ports::{ApiKeys as _, Clock as _, Users as _};
+use evergrant_contract::ports::{ApiKeys as _, Clock as _, FailedJobs as _, Users as _};
 use evergrant_contract::secret::Secret;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -67,6 +69,17 @@ PATCH /api/amc/{connection}/{path}       amc:call         who?   200   none  200
 POST /api/amc/{connection}/{path}        amc:call         who?   200   none  200   200   scope none  who?    expired ended who?
 PUT /api/amc/{connection}/{path}         amc:call         who?   200   none  200   200   scope none  who?    expired ended who?
 GET /api/events                          connections:read who?   200   200   200   200   scope 200   who?    expired ended who?
+GET /api/ops/activity                    ops              who?   never never 200   200   scope never who?    expired ended who?
+GET /api/ops/audit                       ops              who?   never never 200   200   scope never who?    expired ended who?
+GET /api/ops/connections/{id}            ops              who?   never never 200*  200*  scope never who?    expired ended who?
+GET /api/ops/failed-jobs                 ops              who?   never never 200*  200*  scope never who?    expired ended who?
+GET /api/ops/failed-jobs/{id}            ops              who?   never never 200*  200*  scope never who?    expired ended who?
+GET /api/ops/overview                    ops              who?   never never 200   200   scope never who?    expired ended who?
+GET /api/ops/processes                   ops              who?   never never 200   200   scope never who?    expired ended who?
+POST /api/ops/failed-jobs/discard        ops              who?   never never 200   200   scope never who?    expired ended who?
+POST /api/ops/failed-jobs/replay         ops              who?   never never 200   200   scope never who?    expired ended who?
+POST /api/ops/failed-jobs/{id}/discard   ops              who?   never never 200*  200*  scope never who?    expired ended who?
+POST /api/ops/failed-jobs/{id}/replay    ops              who?   never never 200*  200*  scope never who?    expired ended who?
 GET /api/docs                            -                200    200   200   200   200   200   200   200     200     200   200
 GET /api/docs.css                        -                200    200   200   200   200   200   200   200     200     200   200
 GET /api/health                          -                200    200   200   200   200   200   200   200     200     200   200
@@ -160,12 +173,13 @@ fn the_document_asks_for_the_credentials_that_the_matrix_lets_in() {
         let own = &operation_in(&document, row.operation)["security"];
         let ways = if own.is_null() { &document["security"] } else { own }.as_array().unwrap();
         let is_for_everybody = ways.iter().any(|way| way == &json!({}));
-        for (caller, scheme) in [("nobody", ""), ("owner", "session"), ("key", "api_key")] {
+        // What operators do is for some sessions only: those of admins.
+        for (callers, scheme) in [(&["nobody"][..], ""), (&["owner", "admin"], "session"), (&["key"], "api_key")] {
             let is_named = ways.iter().any(|way| way.get(scheme).is_some());
-            let is_let_in = row.cells[caller].starts_with(|first: char| first.is_ascii_digit());
+            let is_let_in = callers.iter().any(|who| row.cells[who].starts_with(|first: char| first.is_ascii_digit()));
             let is_told = is_named || is_for_everybody;
             // A route for everybody may still refuse credentials that it has no use for.
-            assert!(is_told == is_let_in || (is_told && !is_named), "{}: {caller}", row.operation);
+            assert!(is_told == is_let_in || (is_told && !is_named), "{}: {callers:?}", row.operation);
         }
     }
 }
@@ -249,7 +263,28 @@ impl Bench {
         let email = |who: &str| format!("{who}.{}@example.com", uuid::Uuid::now_v7().simple());
         let (owner, other) = (self.fixture.user(&email("owner")).await, self.fixture.user(&email("other")).await);
         let connection = self.fixture.connection(&owner).await;
+        self.fail(connection).await;
         Cast { owner, other, connection }
+    }
+
+    /// A failed job of this connection, with the same id.
+    async fn fail(&self, connection: ConnectionId) {
+        let row = self.fixture.row(connection).await;
+        let refresh_at = row.refresh_at.unwrap();
+        let job = Job::new(Payload::RefreshDue { connection, version: row.version, refresh_at });
+        let failed = FailedJob {
+            id: connection.uuid().into(),
+            kind: job.payload.kind().to_string(),
+            connection: Some(connection),
+            provider: Some(row.provider),
+            payload: String::from_utf8(job.encode()).unwrap(),
+            attempts: Vec::new(),
+            error: "given up on".to_owned(),
+            traceparent: None,
+            failed_at: self.fixture.clock.now(),
+            state: FailedJobState::Open,
+        };
+        self.fixture.store.record(failed).await.unwrap();
     }
 
     /// The request, in which nobody has said who asks.
@@ -331,6 +366,9 @@ fn body_of(operation: &str, cast: &Cast) -> Option<Value> {
             Some(json!({ "connection_id": cast.connection }))
         }
         "POST /api/connections/{id}/force-refresh" => Some(json!({ "observed_version": 1 })),
+        "POST /api/ops/failed-jobs/replay" | "POST /api/ops/failed-jobs/discard" => {
+            Some(json!({ "filter": { "connection": cast.connection } }))
+        }
         _ => None,
     }
 }

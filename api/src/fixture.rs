@@ -326,7 +326,7 @@ fn assemble(
     let clock = || Arc::clone(clock);
     let store: Arc<dyn Store> = Arc::clone(store) as _;
     let (queue, events): (Arc<dyn JobQueue>, Arc<dyn EventBus>) = (Arc::clone(queue) as _, Arc::clone(events) as _);
-    let waits = Waits::new(Arc::clone(&store), queue, Arc::clone(&events), clock(), settings.force);
+    let waits = Waits::new(Arc::clone(&store), Arc::clone(&queue), Arc::clone(&events), clock(), settings.force);
     let targets: BTreeMap<ProviderName, Target> =
         app.target.clone().map(|target| (name.clone(), target)).into_iter().collect();
     let reads = Arc::new(Reads::new(&store));
@@ -346,6 +346,7 @@ fn assemble(
         settings,
         store,
         reads,
+        queue,
         events,
         waits,
         tokens,

@@ -29,12 +29,13 @@ list is closed. An expired *session* is a 401, and refreshing the session helps;
 `provider-reauth-required`, and only connecting again helps.
 
 **When to come back.** A 429, a 503 and a 202 say so in `Retry-After`, in seconds.";
-const TAGS: [(&str, &str); 6] = [
+const TAGS: [(&str, &str); 7] = [
     ("session", "Who is signed in, and for how long."),
     ("amazon", "Connecting Amazon accounts, in the shapes that the front end knows."),
     ("connections", "Connections, their access tokens and forced refreshes, for services and operators."),
     ("amc", "Calls of the Amazon Ads and AMC API with the right token."),
     ("events", "What happens, as it happens."),
+    ("operations", "What operators look at and what they do: for admins, and for keys with the scope `ops`."),
     ("docs", "This description."),
 ];
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use evergrant_amc::{Client, Target};
 use evergrant_contract::ids::{ProcessId, ProviderName};
-use evergrant_contract::ports::{Chance, Clock, Consents, EventBus, Provider, Store};
+use evergrant_contract::ports::{Chance, Clock, Consents, EventBus, JobQueue, Provider, Store};
 use tokio_util::sync::CancellationToken;
 
 use crate::auth::Callers;
@@ -36,6 +36,8 @@ pub struct Api {
     pub store: Arc<dyn Store>,
     /// The same rows, for what many ask for at once.
     pub reads: Arc<Reads>,
+    /// The jobs, for replays; whoever waits for a refresh asks `waits`.
+    pub queue: Arc<dyn JobQueue>,
     /// The events.
     pub events: Arc<dyn EventBus>,
     /// The events, heard once for every stream that somebody holds open.

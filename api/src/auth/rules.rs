@@ -40,6 +40,15 @@ impl Caller {
         }
     }
 
+    /// Who calls, as the audit log tells it.
+    pub(crate) fn name(&self) -> String {
+        match self {
+            Self::User(SignedIn { user, .. }) if user.email.is_empty() => format!("user {}", user.id),
+            Self::User(SignedIn { user, .. }) => format!("user {}", user.email),
+            Self::Key(key) => format!("key {}", key.name),
+        }
+    }
+
     /// A connection, if the caller may do this and the connection is theirs. Somebody else's is not told from one that does
     /// not exist.
     pub(crate) async fn connection(&self, api: &Api, id: ConnectionId, scope: Scope) -> Result<Connection, Problem> {

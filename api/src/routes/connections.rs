@@ -1,7 +1,7 @@
 //! `/api/connections`: connections as services and operators use them, their access tokens, and forced refreshes.
 
 mod ask;
-mod view;
+pub(in crate::routes) mod view;
 
 #[cfg(test)]
 mod tests;
@@ -13,6 +13,7 @@ use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
+use evergrant_contract::Timestamp;
 use evergrant_contract::connection::{Connection, ConnectionFilter};
 use evergrant_contract::event::{Event, Outcome};
 use evergrant_contract::ids::ConnectionId;
@@ -64,6 +65,15 @@ struct Which {
     provider: Option<String>,
     /// Only of this user: for callers who see the connections of all.
     user: Option<String>,
+    /// Only with this reason for not being `active`.
+    #[param(example = "grant_invalid")]
+    reason: Option<String>,
+    /// Only those whose access token has ended.
+    #[serde(default)]
+    #[param(default = false)]
+    expired: bool,
+    /// Only those whose user, account or label begins with this, whatever the case of its letters, or whose id this is.
+    text: Option<String>,
     /// How many, at most.
     #[serde(default = "page")]
     #[param(minimum = 1, maximum = 200, default = 50)]
@@ -96,7 +106,7 @@ async fn list(
 ) -> Result<Json<ConnectionPage>, Problem> {
     caller.may(Scope::ConnectionsRead)?;
     let limit = within("limit", which.limit, 1, PAGE_MAX)?;
-    let filter = which.filter(&caller)?;
+    let filter = which.filter(&caller, api.clock.now())?;
     // One more than is shown: whether there is a next page is known without asking for it.
     let mut rows = api.store.list(&filter, which.after.map(ConnectionId::from), limit + 1).await?;
     let shown = usize::try_from(limit).unwrap_or(usize::MAX);
@@ -107,7 +117,7 @@ async fn list(
 }
 
 impl Which {
-    fn filter(&self, caller: &Caller) -> Result<ConnectionFilter, Problem> {
+    fn filter(&self, caller: &Caller, now: Timestamp) -> Result<ConnectionFilter, Problem> {
         let words = self.state.as_deref().map(|states| states.split(',')).into_iter().flatten();
         let states = words.map(|word| parsed("state", word.trim())).collect::<Result<_, _>>()?;
         let provider = self.provider.as_deref().map(|name| parsed("provider", name)).transpose()?;
@@ -119,7 +129,10 @@ impl Which {
             }
             (own, wanted) => own.or(wanted),
         };
-        Ok(ConnectionFilter { states, provider, user, ..ConnectionFilter::default() })
+        let reason = self.reason.as_deref().map(|word| parsed("reason", word)).transpose()?;
+        let text = self.text.as_deref().map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned);
+        let expired_before = self.expired.then_some(now);
+        Ok(ConnectionFilter { states, provider, user, expired_before, reason, text })
     }
 }
 
@@ -299,7 +312,7 @@ pub(in crate::routes) async fn taken_away(api: &Api, row: &Connection) -> Result
 // ---------------------------------------------------------------------------------------------------------- parameters
 
 /// A word of a closed set, or a name.
-fn parsed<T: std::str::FromStr>(parameter: &str, text: &str) -> Result<T, Problem>
+pub(in crate::routes) fn parsed<T: std::str::FromStr>(parameter: &str, text: &str) -> Result<T, Problem>
 where
     T::Err: std::fmt::Display,
 {
@@ -308,7 +321,7 @@ where
     })
 }
 
-fn within(parameter: &str, number: u32, least: u32, most: u32) -> Result<u32, Problem> {
+pub(in crate::routes) fn within(parameter: &str, number: u32, least: u32, most: u32) -> Result<u32, Problem> {
     if (least..=most).contains(&number) {
         return Ok(number);
     }

@@ -5,6 +5,7 @@ mod amc;
 mod connections;
 mod docs;
 mod events;
+mod ops;
 mod profile;
 mod session;
 
@@ -24,6 +25,7 @@ fn brief() -> OpenApiRouter<Arc<Api>> {
         .merge(amazon::routes())
         .merge(profile::routes())
         .merge(connections::routes())
+        .merge(ops::routes())
         .merge(docs::routes())
 }
 

@@ -12,7 +12,7 @@ use uuid::Uuid;
 /// A connection: everything but its tokens.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Connection)]
-pub(super) struct ConnectionView {
+pub(in crate::routes) struct ConnectionView {
     /// Its id.
     id: Uuid,
     /// Its owner.
@@ -82,7 +82,7 @@ impl From<Connection> for ConnectionView {
 /// One call of the provider's token endpoint.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Attempt)]
-pub(super) struct AttemptView {
+pub(in crate::routes) struct AttemptView {
     /// When the request was sent.
     at: DateTime<Utc>,
     /// What the answer meant.
@@ -131,6 +131,6 @@ fn reasons() -> ObjectBuilder {
     ObjectBuilder::new().enum_values(Some(words)).schema_type(SchemaType::from_iter([Type::String, Type::Null]))
 }
 
-fn words(words: impl Iterator<Item = &'static str>) -> ObjectBuilder {
+pub(in crate::routes) fn words(words: impl Iterator<Item = &'static str>) -> ObjectBuilder {
     ObjectBuilder::new().enum_values(Some(words))
 }

@@ -108,6 +108,7 @@ impl Bench {
             settings: self.settings.clone(),
             store: self.store.clone(),
             reads,
+            queue: self.queue.clone(),
             events: self.events.clone(),
             hub: Hub::new(process, self.store.clone(), self.events.clone(), clock.clone(), 100),
             providers,
