@@ -162,8 +162,6 @@ pub trait Apps: Send + Sync {
 pub trait FailedJobs: Send + Sync {
     /// Keeps a failed job; one that is kept already stays as it is.
     async fn record(&self, job: FailedJob) -> Result<(), StoreError>;
-    /// Open failed jobs, newest first.
-    async fn open_jobs(&self, limit: u32) -> Result<Vec<FailedJob>, StoreError>;
     /// Removes what nobody needs any more and is older than this: dealt-with jobs, kept attempts, sessions that were over
     /// and consents under way that had expired by then. How many rows.
     async fn forget_before(&self, before: Timestamp) -> Result<u64, StoreError>;
@@ -284,12 +282,7 @@ pub trait Operations: Send + Sync {
     async fn count_failed_jobs(&self, filter: &FailedJobFilter, at_most: u64) -> Result<u64, StoreError>;
     /// Says that an open failed job was dealt with, with the line of the audit log in the same commit. `false`: it is not
     /// open any more, and nothing was written.
-    async fn close_failed_job(
-        &self,
-        id: JobId,
-        state: FailedJobState,
-        audit: &AuditEntry,
-    ) -> Result<bool, StoreError>;
+    async fn close_failed_job(&self, id: JobId, state: FailedJobState, audit: &AuditEntry) -> Result<bool, StoreError>;
     /// Adds a line to the audit log.
     async fn audit(&self, entry: &AuditEntry) -> Result<(), StoreError>;
     /// A page of the audit log, newest first, from behind `after`; of one subject, if named.

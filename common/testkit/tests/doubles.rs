@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use evergrant_contract::connection::{IfPresent, Lease, LeaseRequest, Leased, NewConnection, Settlement, Stored};
 use evergrant_contract::event::Event;
+use evergrant_contract::failed_job::FailedJobFilter;
 use evergrant_contract::ids::{ConnectionId, ProcessId, Version};
 use evergrant_contract::job::{ForceReason, Job, JobKind, Payload};
 use evergrant_contract::ports::{
-    Clock, Connections as _, EventBus as _, FailedJobs, Heard, JobQueue as _, Leases as _, Provider as _, QueueError,
-    Spool as _, StoreError,
+    Clock, Connections as _, EventBus as _, FailedJobs, Heard, JobQueue as _, Leases as _, Operations as _,
+    Provider as _, QueueError, Spool as _, StoreError,
 };
 use evergrant_contract::secret::Secret;
 use evergrant_contract::state::Reason;
@@ -226,7 +227,7 @@ async fn dead_letters_become_failed_jobs_whole() {
         async move { drained.drain_dead_letters(into, stop).await }
     });
     let kept = evergrant_testkit::conformance::eventually("two failed jobs", async || {
-        let jobs = store.open_jobs(10).await.unwrap();
+        let jobs = store.failed_jobs(&FailedJobFilter::default(), None, 10).await.unwrap();
         (jobs.len() == 2).then_some(jobs)
     })
     .await;

@@ -3,7 +3,6 @@
 use evergrant_contract::app::AppState;
 use evergrant_contract::event::Event;
 use evergrant_contract::ids::Version;
-use evergrant_contract::ports::FailedJobs as _;
 use evergrant_contract::state::State;
 use evergrant_testkit::memory::provider::Reply;
 
@@ -36,7 +35,7 @@ async fn an_outage_holds_the_app_costs_no_connection_anything_and_heals_by_a_pro
         assert_eq!((row.state, row.version), (State::Active, Version::FIRST), "failures: {}", row.failures);
         assert!(row.failures <= 1, "only who failed before the breaker tripped has it on record");
     }
-    assert!(world.store.open_jobs(10).await.unwrap().is_empty());
+    assert!(world.open_jobs().await.is_empty());
 
     world.provider.otherwise(Reply::Rotated);
     world.clock.advance(10 * SECOND).await;

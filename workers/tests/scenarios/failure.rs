@@ -2,7 +2,7 @@
 
 use evergrant_contract::ids::Version;
 use evergrant_contract::job::Job;
-use evergrant_contract::ports::{Clock as _, Connections as _, FailedJobs as _};
+use evergrant_contract::ports::{Clock as _, Connections as _};
 use evergrant_contract::secret::Secret;
 use evergrant_contract::state::{Reason, State};
 use evergrant_contract::timing::after;
@@ -35,7 +35,7 @@ async fn after_max_attempts_the_connection_fails_with_one_failed_job_and_success
     }
     let row = world.row(id).await;
     assert_eq!((row.state, row.reason), (State::Failing, Some(Reason::AttemptsExhausted)));
-    let failed = world.store.open_jobs(10).await.unwrap();
+    let failed = world.open_jobs().await;
     assert_eq!(failed.len(), 1);
     assert_eq!((failed[0].connection, failed[0].attempts.len()), (Some(id), 2));
     assert!(Job::decode(failed[0].payload.as_bytes()).is_ok(), "the whole job is kept");

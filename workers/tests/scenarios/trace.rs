@@ -5,7 +5,6 @@ use std::sync::{Arc, Mutex};
 
 use evergrant_contract::event::Event;
 use evergrant_contract::job::Job;
-use evergrant_contract::ports::FailedJobs as _;
 use evergrant_testkit::memory::provider::Reply;
 
 use crate::world::{SETTINGS, World};
@@ -56,7 +55,7 @@ async fn a_failed_job_keeps_its_trace() {
     for _ in 0..SETTINGS.max_attempts {
         world.run(traced(world.force_job(id).await)).await;
     }
-    let failed = world.store.open_jobs(10).await.unwrap();
+    let failed = world.open_jobs().await;
     assert_eq!(failed.iter().map(|job| job.traceparent.as_deref()).collect::<Vec<_>>(), [Some(TRACEPARENT)]);
 }
 

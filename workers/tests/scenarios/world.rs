@@ -6,9 +6,10 @@ use std::time::Duration;
 use evergrant_contract::app::AppState;
 use evergrant_contract::connection::{Connection, IfPresent, NewConnection, Stored};
 use evergrant_contract::event::{Event, Outcome};
+use evergrant_contract::failed_job::{FailedJob, FailedJobFilter, FailedJobState};
 use evergrant_contract::ids::{ConnectionId, ProcessId};
 use evergrant_contract::job::{ForceReason, Job, Payload};
-use evergrant_contract::ports::{Apps as _, Clock as _, Connections as _, Fate, JobHandler as _};
+use evergrant_contract::ports::{Apps as _, Clock as _, Connections as _, Fate, JobHandler as _, Operations as _};
 use evergrant_contract::secret::Secret;
 use evergrant_contract::timing::{BackOff, after};
 use evergrant_contract::verdict::{Confirmation, ProviderPolicy, Rotation};
@@ -116,6 +117,12 @@ impl World {
 
     pub(crate) async fn row(&self, id: ConnectionId) -> Connection {
         self.store.find(id).await.unwrap().unwrap()
+    }
+
+    /// What nobody has dealt with, newest first.
+    pub(crate) async fn open_jobs(&self) -> Vec<FailedJob> {
+        let open = FailedJobFilter { states: vec![FailedJobState::Open], ..FailedJobFilter::default() };
+        self.store.failed_jobs(&open, None, 100).await.unwrap()
     }
 
     pub(crate) async fn due_job(&self, id: ConnectionId) -> Job {

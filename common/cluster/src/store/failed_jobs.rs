@@ -24,20 +24,6 @@ impl FailedJobs for PgStore {
         insert(&mut connection, &[&job]).await.map_err(store_error)
     }
 
-    async fn open_jobs(&self, limit: u32) -> Result<Vec<FailedJob>, StoreError> {
-        let rows = sqlx::query_as!(
-            FailedJobRow,
-            "SELECT id, kind, connection_id, provider, payload, attempts, error, traceparent, failed_at, state
-             FROM failed_jobs WHERE state = 'open'
-             ORDER BY failed_at DESC, id DESC LIMIT $1",
-            i64::from(limit),
-        )
-        .fetch_all(&self.pool)
-        .await
-        .map_err(store_error)?;
-        rows.into_iter().map(FailedJob::try_from).collect()
-    }
-
     async fn forget_before(&self, before: Timestamp) -> Result<u64, StoreError> {
         let mut forgotten = 0;
         loop {

@@ -35,10 +35,6 @@ impl FailedJobs for Kept {
         Ok(())
     }
 
-    async fn open_jobs(&self, _: u32) -> Result<Vec<FailedJob>, StoreError> {
-        Ok(self.jobs.lock().unwrap().clone())
-    }
-
     async fn forget_before(&self, _: Timestamp) -> Result<u64, StoreError> {
         Ok(0)
     }

@@ -37,22 +37,3 @@ mod in_the_time_of_a_clock {
 
     evergrant_testkit::store_conformance!(fresh);
 }
-
-/// What operators need.
-mod for_operators {
-    use std::any::Any;
-    use std::sync::Arc;
-
-    use evergrant_testkit::ManualClock;
-    use evergrant_testkit::conformance::store::OperationsStore;
-
-    use crate::database::{Database, keyring};
-
-    async fn fresh(clock: Arc<ManualClock>) -> Option<(Arc<dyn OperationsStore>, Box<dyn Any + Send>)> {
-        let database = Database::fresh().await?;
-        let store = database.store(keyring()).await.with_clock(clock);
-        Some((Arc::new(store), Box::new(database)))
-    }
-
-    evergrant_testkit::operations_conformance!(fresh);
-}

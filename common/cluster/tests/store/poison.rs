@@ -1,9 +1,9 @@
 //! One bad row, and its neighbours.
 
 use evergrant_contract::connection::{Settled, Settlement};
-use evergrant_contract::failed_job::{FailedJob, FailedJobState};
+use evergrant_contract::failed_job::{FailedJob, FailedJobFilter, FailedJobState};
 use evergrant_contract::ids::{JobId, Version};
-use evergrant_contract::ports::{Connections as _, FailedJobs as _, Leases as _, StoreError};
+use evergrant_contract::ports::{Connections as _, Leases as _, Operations as _, StoreError};
 use evergrant_contract::verdict::{AnswerTrace, Attempt, VerdictKind};
 
 use crate::database::{Database, keyring};
@@ -75,7 +75,7 @@ async fn a_nul_in_a_text_is_replaced() {
     let settlement = Settlement { attempts: vec![attempt], failed_job: Some(job), ..given_back(lease) };
     assert_eq!(store.settle(settlement).await.unwrap(), Settled::Written(Version::FIRST));
     assert_eq!(store.attempts(id, 1).await.unwrap()[0].trace.message, "went\u{fffd}wrong");
-    let kept = &store.open_jobs(1).await.unwrap()[0];
+    let kept = &store.failed_jobs(&FailedJobFilter::default(), None, 1).await.unwrap()[0];
     assert_eq!((kept.payload.as_str(), kept.attempts[0].trace.message.as_str()), ("\u{fffd}", "went\u{fffd}wrong"));
 }
 

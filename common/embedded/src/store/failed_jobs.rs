@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use evergrant_contract::Timestamp;
-use evergrant_contract::failed_job::{FailedJob, FailedJobFilter, FailedJobState};
+use evergrant_contract::failed_job::FailedJob;
 use evergrant_contract::ids::{ConnectionId, ProviderName};
 use evergrant_contract::ports::{FailedJobs, StoreError};
 use sqlx::SqliteConnection;
@@ -10,17 +10,12 @@ use sqlx::SqliteConnection;
 use super::columns::{json_text, millis};
 use super::error::Explain;
 use super::writer::{Scope, Write};
-use super::{SqliteStore, activity, failed_job_list, flows, sessions};
+use super::{SqliteStore, activity, flows, sessions};
 
 #[async_trait]
 impl FailedJobs for SqliteStore {
     async fn record(&self, job: FailedJob) -> Result<(), StoreError> {
         self.writer.write(Record(job)).await
-    }
-
-    async fn open_jobs(&self, limit: u32) -> Result<Vec<FailedJob>, StoreError> {
-        let open = FailedJobFilter { states: vec![FailedJobState::Open], ..FailedJobFilter::default() };
-        failed_job_list::page(&self.readers, &open, None, limit).await
     }
 
     async fn forget_before(&self, before: Timestamp) -> Result<u64, StoreError> {

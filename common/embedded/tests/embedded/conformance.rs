@@ -6,7 +6,6 @@ use std::sync::Arc;
 use evergrant_contract::ports::{EventBus, JobQueue, Store};
 use evergrant_embedded::{LocalEvents, LocalQueue};
 use evergrant_testkit::ManualClock;
-use evergrant_testkit::conformance::store::OperationsStore;
 
 use crate::store::{File, keyring};
 
@@ -17,14 +16,6 @@ async fn store(clock: Arc<ManualClock>) -> Option<(Arc<dyn Store>, Box<dyn Any +
 }
 
 evergrant_testkit::store_conformance!(store);
-
-async fn operations(clock: Arc<ManualClock>) -> Option<(Arc<dyn OperationsStore>, Box<dyn Any + Send>)> {
-    let file = File::new();
-    let store = file.open(&keyring(), &clock).await;
-    Some((Arc::new(store), Box::new(file)))
-}
-
-evergrant_testkit::operations_conformance!(operations);
 
 async fn queue() -> Option<(Arc<dyn JobQueue>, Box<dyn Any + Send>)> {
     Some((Arc::new(LocalQueue::default()), Box::new(())))

@@ -4,7 +4,6 @@
 //! test of each case.
 
 pub mod events;
-pub mod operations;
 pub mod queue;
 pub mod store;
 

@@ -7,10 +7,9 @@ use evergrant_contract::connection::Settlement;
 use evergrant_contract::failed_job::{FailedJob, FailedJobFilter, FailedJobKey, FailedJobState};
 use evergrant_contract::ids::{ConnectionId, JobId};
 use evergrant_contract::operations::Action;
-use evergrant_contract::ports::Clock as _;
+use evergrant_contract::ports::{Clock as _, Store};
 use evergrant_contract::verdict::{Attempt, VerdictKind};
 
-use super::OperationsStore;
 use super::operations::{audit_log, entry};
 use super::people::user_id;
 use super::steps::{app_named, at_once, attempt, connect, failed, failed_job, hold_as_it_stands, secs, settle};
@@ -29,29 +28,24 @@ const ANY: FailedJobFilter = FailedJobFilter {
     text: None,
 };
 
-async fn record(store: &dyn OperationsStore, job: &FailedJob) {
+async fn record(store: &dyn Store, job: &FailedJob) {
     store.record(job.clone()).await.expect("a working store keeps failed jobs");
 }
 
-async fn page(
-    store: &dyn OperationsStore,
-    filter: &FailedJobFilter,
-    after: Option<FailedJobKey>,
-    limit: u32,
-) -> Vec<FailedJob> {
+async fn page(store: &dyn Store, filter: &FailedJobFilter, after: Option<FailedJobKey>, limit: u32) -> Vec<FailedJob> {
     store.failed_jobs(filter, after, limit).await.expect("a working store lists failed jobs")
 }
 
-async fn find(store: &dyn OperationsStore, id: JobId) -> Option<FailedJob> {
+async fn find(store: &dyn Store, id: JobId) -> Option<FailedJob> {
     store.failed_job(id).await.expect("a working store finds failed jobs")
 }
 
-async fn count(store: &dyn OperationsStore, filter: &FailedJobFilter, at_most: u64) -> u64 {
+async fn count(store: &dyn Store, filter: &FailedJobFilter, at_most: u64) -> u64 {
     store.count_failed_jobs(filter, at_most).await.expect("a working store counts failed jobs")
 }
 
 /// The errors of what a filter lets through, newest first. Counting must come to the same number.
-async fn errors(store: &dyn OperationsStore, filter: &FailedJobFilter) -> Vec<String> {
+async fn errors(store: &dyn Store, filter: &FailedJobFilter) -> Vec<String> {
     let found: Vec<String> = page(store, filter, None, 100).await.into_iter().map(|job| job.error).collect();
     assert_eq!(count(store, filter, 100).await, found.len() as u64, "the number of what is listed for {filter:?}");
     found
@@ -66,7 +60,7 @@ fn last(verdict: VerdictKind, code: Option<&str>, clock: &ManualClock) -> Vec<At
 }
 
 /// Whole, in whatever state, even one that could not be read.
-pub async fn a_failed_job_is_found_as_it_was_recorded(store: Arc<dyn OperationsStore>, clock: Arc<ManualClock>) {
+pub async fn a_failed_job_is_found_as_it_was_recorded(store: Arc<dyn Store>, clock: Arc<ManualClock>) {
     let whole = failed_job(ConnectionId::generate(), clock.now() + TimeDelta::milliseconds(7));
     let unread = FailedJob {
         id: JobId::generate(),
@@ -88,7 +82,7 @@ pub async fn a_failed_job_is_found_as_it_was_recorded(store: Arc<dyn OperationsS
 }
 
 /// Those of one instant by their ids, so that a page can begin between them.
-pub async fn failed_jobs_come_newest_first_page_by_page(store: Arc<dyn OperationsStore>, clock: Arc<ManualClock>) {
+pub async fn failed_jobs_come_newest_first_page_by_page(store: Arc<dyn Store>, clock: Arc<ManualClock>) {
     let at = |millis: i64| clock.now() + TimeDelta::milliseconds(millis);
     let mut jobs: Vec<FailedJob> =
         [1, 0, 2, 1, 1, 0].map(|millis| failed_job(ConnectionId::generate(), at(millis))).to_vec();
@@ -111,7 +105,7 @@ pub async fn failed_jobs_come_newest_first_page_by_page(store: Arc<dyn Operation
 }
 
 /// However many share an instant, and while those that were seen are dealt with.
-pub async fn many_failed_jobs_are_each_seen_once(store: Arc<dyn OperationsStore>, clock: Arc<ManualClock>) {
+pub async fn many_failed_jobs_are_each_seen_once(store: Arc<dyn Store>, clock: Arc<ManualClock>) {
     const JOBS: i64 = 230;
     let mut keys = Vec::new();
     for n in 0..JOBS {
@@ -136,7 +130,7 @@ pub async fn many_failed_jobs_are_each_seen_once(store: Arc<dyn OperationsStore>
 }
 
 /// Five jobs that differ in everything that a filter can name; the newest is `one`, a second older `two`, and so on.
-async fn five(store: &dyn OperationsStore, clock: &ManualClock) -> [FailedJob; 5] {
+async fn five(store: &dyn Store, clock: &ManualClock) -> [FailedJob; 5] {
     let mut age = -1;
     let mut job = |error: &str| {
         age += 1;
@@ -156,7 +150,7 @@ async fn five(store: &dyn OperationsStore, clock: &ManualClock) -> [FailedJob; 5
 }
 
 /// What a filter does not name does not matter.
-pub async fn each_filter_narrows_the_failed_jobs(store: Arc<dyn OperationsStore>, clock: Arc<ManualClock>) {
+pub async fn each_filter_narrows_the_failed_jobs(store: Arc<dyn Store>, clock: Arc<ManualClock>) {
     use FailedJobState::{Discarded, Open, Replayed};
     let jobs = five(&*store, &clock).await;
     let (now, code) = (clock.now(), |code: &str| Some(code.to_owned()));
@@ -185,7 +179,7 @@ pub async fn each_filter_narrows_the_failed_jobs(store: Arc<dyn OperationsStore>
 }
 
 /// A job must pass all that is named, and a page behind a place is narrowed too.
-pub async fn filters_of_failed_jobs_hold_together(store: Arc<dyn OperationsStore>, clock: Arc<ManualClock>) {
+pub async fn filters_of_failed_jobs_hold_together(store: Arc<dyn Store>, clock: Arc<ManualClock>) {
     use FailedJobState::{Open, Replayed};
     let jobs = five(&*store, &clock).await;
     let (now, transient) = (clock.now(), Some(VerdictKind::Transient));
@@ -206,7 +200,7 @@ pub async fn filters_of_failed_jobs_hold_together(store: Arc<dyn OperationsStore
 }
 
 /// Anywhere in it, in capitals or not, and every character means itself.
-pub async fn a_text_is_found_in_the_error(store: Arc<dyn OperationsStore>, clock: Arc<ManualClock>) {
+pub async fn a_text_is_found_in_the_error(store: Arc<dyn Store>, clock: Arc<ManualClock>) {
     let texts = ["HTTP 503: 100% of it_failed", "http 503: 1000 of its failed", r"a \ and 'quotes', Zoë"];
     for (age, error) in (0..).zip(texts) {
         let job = failed_job(ConnectionId::generate(), clock.now() - secs(age));
@@ -231,10 +225,7 @@ pub async fn a_text_is_found_in_the_error(store: Arc<dyn OperationsStore>, clock
 }
 
 /// Nobody owns a job whose connection is unknown.
-pub async fn failed_jobs_of_a_user_are_those_of_their_connections(
-    store: Arc<dyn OperationsStore>,
-    clock: Arc<ManualClock>,
-) {
+pub async fn failed_jobs_of_a_user_are_those_of_their_connections(store: Arc<dyn Store>, clock: Arc<ManualClock>) {
     let theirs = connect(&*store, &clock, "user").await;
     let others = connect(&*store, &clock, "other").await;
     let connections = [Some(theirs), Some(others), None, Some(ConnectionId::generate()), Some(theirs)];
@@ -257,10 +248,7 @@ pub async fn failed_jobs_of_a_user_are_those_of_their_connections(
 }
 
 /// What a worker gives up on is found by its last attempt too.
-pub async fn a_failed_job_of_a_settlement_is_found_by_its_last_attempt(
-    store: Arc<dyn OperationsStore>,
-    clock: Arc<ManualClock>,
-) {
+pub async fn a_failed_job_of_a_settlement_is_found_by_its_last_attempt(store: Arc<dyn Store>, clock: Arc<ManualClock>) {
     let id = connect(&*store, &clock, "user").await;
     let lease = hold_as_it_stands(&*store, id).await.lease;
     let attempts = last(VerdictKind::Throttled, Some("slow_down"), &clock);
@@ -273,7 +261,7 @@ pub async fn a_failed_job_of_a_settlement_is_found_by_its_last_attempt(
 }
 
 /// So that a page can say "more than 10,000" without reading a million rows.
-pub async fn counting_failed_jobs_stops(store: Arc<dyn OperationsStore>, clock: Arc<ManualClock>) {
+pub async fn counting_failed_jobs_stops(store: Arc<dyn Store>, clock: Arc<ManualClock>) {
     for state in [FailedJobState::Open, FailedJobState::Open, FailedJobState::Discarded] {
         record(&*store, &FailedJob { state, ..failed_job(ConnectionId::generate(), clock.now()) }).await;
     }
@@ -286,7 +274,7 @@ pub async fn counting_failed_jobs_stops(store: Arc<dyn OperationsStore>, clock: 
 }
 
 /// Two operators who press the button at once replay a job once.
-pub async fn one_of_twenty_callers_closes_a_failed_job(store: Arc<dyn OperationsStore>, clock: Arc<ManualClock>) {
+pub async fn one_of_twenty_callers_closes_a_failed_job(store: Arc<dyn Store>, clock: Arc<ManualClock>) {
     let (job, other) =
         (failed_job(ConnectionId::generate(), clock.now()), failed_job(ConnectionId::generate(), clock.now()));
     for job in [&job, &other] {
@@ -310,7 +298,7 @@ pub async fn one_of_twenty_callers_closes_a_failed_job(store: Arc<dyn Operations
 }
 
 /// Neither is one that nobody knows, and the audit log tells nothing that was not done.
-pub async fn a_closed_failed_job_is_not_closed_again(store: Arc<dyn OperationsStore>, clock: Arc<ManualClock>) {
+pub async fn a_closed_failed_job_is_not_closed_again(store: Arc<dyn Store>, clock: Arc<ManualClock>) {
     let job = failed_job(ConnectionId::generate(), clock.now());
     record(&*store, &job).await;
     let close = async |id, state| {

@@ -26,15 +26,10 @@ pub mod walk;
 
 use std::sync::Arc;
 
-use evergrant_contract::ports::{Operations, Store};
+use evergrant_contract::ports::Store;
 
 use super::Guard;
 use crate::ManualClock;
-
-/// A store that does what operators need, too.
-pub trait OperationsStore: Store + Operations {}
-
-impl<T> OperationsStore for T where T: Store + Operations {}
 
 /// Runs one case on a fresh store, unless there is no service to make it from.
 pub async fn run(
@@ -125,8 +120,33 @@ macro_rules! store_conformance {
                 apps_are_held_apart;
             failed_jobs:
                 a_job_recorded_twice_is_one_failed_job,
-                open_jobs_come_newest_first,
                 forgetting_spares_open_jobs;
+            failed_job_lists:
+                a_failed_job_is_found_as_it_was_recorded,
+                failed_jobs_come_newest_first_page_by_page,
+                many_failed_jobs_are_each_seen_once,
+                each_filter_narrows_the_failed_jobs,
+                filters_of_failed_jobs_hold_together,
+                a_text_is_found_in_the_error,
+                failed_jobs_of_a_user_are_those_of_their_connections,
+                a_failed_job_of_a_settlement_is_found_by_its_last_attempt,
+                counting_failed_jobs_stops,
+                one_of_twenty_callers_closes_a_failed_job,
+                a_closed_failed_job_is_not_closed_again;
+            operations:
+                the_audit_log_begins_with_the_newest,
+                the_audit_log_is_narrowed_to_a_subject,
+                activity_adds_up,
+                of_levels_the_highest_stays,
+                concurrent_activity_adds_up,
+                activity_is_shown_of_a_range,
+                forgetting_spares_the_audit_log;
+            searches:
+                connections_are_found_by_the_beginning_of_a_name,
+                every_character_of_a_search_means_itself,
+                a_connection_is_found_by_its_id,
+                a_search_is_narrowed_and_paged,
+                connections_are_found_by_their_reason;
             offices:
                 one_of_many_leads,
                 a_leader_stays_as_long_as_it_says_so,
@@ -167,43 +187,6 @@ macro_rules! store_conformance {
                 the_latest_use_of_a_key_is_noted;
             walk:
                 a_random_walk_agrees_with_the_model;
-        }
-    };
-}
-
-/// Makes one test of each thing that a store must do for operators.
-///
-/// `$fresh` is `async fn(Arc<ManualClock>) -> Option<(Arc<dyn OperationsStore>, Box<dyn Any + Send>)>`.
-#[macro_export]
-macro_rules! operations_conformance {
-    ($fresh:path) => {
-        $crate::conformance_cases! { $fresh; operations;
-            failed_job_lists:
-                a_failed_job_is_found_as_it_was_recorded,
-                failed_jobs_come_newest_first_page_by_page,
-                many_failed_jobs_are_each_seen_once,
-                each_filter_narrows_the_failed_jobs,
-                filters_of_failed_jobs_hold_together,
-                a_text_is_found_in_the_error,
-                failed_jobs_of_a_user_are_those_of_their_connections,
-                a_failed_job_of_a_settlement_is_found_by_its_last_attempt,
-                counting_failed_jobs_stops,
-                one_of_twenty_callers_closes_a_failed_job,
-                a_closed_failed_job_is_not_closed_again;
-            operations:
-                the_audit_log_begins_with_the_newest,
-                the_audit_log_is_narrowed_to_a_subject,
-                activity_adds_up,
-                of_levels_the_highest_stays,
-                concurrent_activity_adds_up,
-                activity_is_shown_of_a_range,
-                forgetting_spares_the_audit_log;
-            searches:
-                connections_are_found_by_the_beginning_of_a_name,
-                every_character_of_a_search_means_itself,
-                a_connection_is_found_by_its_id,
-                a_search_is_narrowed_and_paged,
-                connections_are_found_by_their_reason;
         }
     };
 }

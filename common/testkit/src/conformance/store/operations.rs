@@ -7,9 +7,8 @@ use chrono::TimeDelta;
 use evergrant_contract::Timestamp;
 use evergrant_contract::ids::{AuditId, ConnectionId, JobId, ProviderName};
 use evergrant_contract::operations::{Action, AuditEntry, Series, Tally};
-use evergrant_contract::ports::Clock as _;
+use evergrant_contract::ports::{Clock as _, Store};
 
-use super::OperationsStore;
 use super::steps::{app, app_named, at_once, secs};
 use crate::ManualClock;
 
@@ -29,7 +28,7 @@ pub(super) fn entry(action: Action, subject: impl Display, clock: &ManualClock) 
 }
 
 pub(super) async fn audit_log(
-    store: &dyn OperationsStore,
+    store: &dyn Store,
     subject: Option<&str>,
     after: Option<AuditId>,
     limit: u32,
@@ -37,7 +36,7 @@ pub(super) async fn audit_log(
     store.audit_log(subject, after, limit).await.expect("a working store shows its audit log")
 }
 
-async fn audit(store: &dyn OperationsStore, entry: &AuditEntry) {
+async fn audit(store: &dyn Store, entry: &AuditEntry) {
     store.audit(entry).await.expect("a working store keeps an audit log");
 }
 
@@ -49,7 +48,7 @@ fn lines(subjects: &[&str], clock: &ManualClock) -> Vec<AuditEntry> {
 }
 
 /// Whole, newest first, in whatever order the lines arrive.
-pub async fn the_audit_log_begins_with_the_newest(store: Arc<dyn OperationsStore>, clock: Arc<ManualClock>) {
+pub async fn the_audit_log_begins_with_the_newest(store: Arc<dyn Store>, clock: Arc<ManualClock>) {
     assert_eq!(audit_log(&*store, None, None, 10).await, []);
     let mut log: Vec<AuditEntry> =
         Action::ALL.iter().map(|action| entry(*action, ConnectionId::generate(), &clock)).collect();
@@ -67,7 +66,7 @@ pub async fn the_audit_log_begins_with_the_newest(store: Arc<dyn OperationsStore
 }
 
 /// One connection's or one job's story, page by page like the whole.
-pub async fn the_audit_log_is_narrowed_to_a_subject(store: Arc<dyn OperationsStore>, clock: Arc<ManualClock>) {
+pub async fn the_audit_log_is_narrowed_to_a_subject(store: Arc<dyn Store>, clock: Arc<ManualClock>) {
     let subject = JobId::generate().to_string();
     let log = lines(&[&subject, "another", &subject, "another", &subject], &clock);
     for entry in &log {
@@ -94,12 +93,12 @@ fn tally(minute: Timestamp, series: Series, label: &str, count: u64) -> Tally {
     Tally { minute, series, provider: Some(app()), label: label.into(), count }
 }
 
-async fn add(store: &dyn OperationsStore, tallies: &[Tally]) {
+async fn add(store: &dyn Store, tallies: &[Tally]) {
     store.add_activity(tallies).await.expect("a working store counts activity");
 }
 
 /// In the order of the minutes; what a minute holds is put in an order here.
-async fn activity(store: &dyn OperationsStore, since: Timestamp, until: Timestamp) -> Vec<Tally> {
+async fn activity(store: &dyn Store, since: Timestamp, until: Timestamp) -> Vec<Tally> {
     let mut tallies = store.activity(since, until).await.expect("a working store shows activity");
     assert!(tallies.is_sorted_by_key(|tally| tally.minute), "in the order of the minutes: {tallies:?}");
     tallies.sort_by(|one, other| place(one).cmp(&place(other)));
@@ -111,7 +110,7 @@ fn place(tally: &Tally) -> (Timestamp, Series, Option<&str>, &str) {
 }
 
 /// What several processes counted is what happened, and nothing is added to a neighbour.
-pub async fn activity_adds_up(store: Arc<dyn OperationsStore>, clock: Arc<ManualClock>) {
+pub async fn activity_adds_up(store: Arc<dyn Store>, clock: Arc<ManualClock>) {
     let (first, second) = (minute(0, &clock), minute(1, &clock));
     let of = |minute, label, count| tally(minute, Series::Attempts, label, count);
     add(&*store, &[]).await;
@@ -136,7 +135,7 @@ pub async fn activity_adds_up(store: Arc<dyn OperationsStore>, clock: Arc<Manual
 }
 
 /// A level is what it was at its highest, however often somebody looked.
-pub async fn of_levels_the_highest_stays(store: Arc<dyn OperationsStore>, clock: Arc<ManualClock>) {
+pub async fn of_levels_the_highest_stays(store: Arc<dyn Store>, clock: Arc<ManualClock>) {
     let at = minute(0, &clock);
     let levels: Vec<Series> = Series::ALL.iter().copied().filter(|series| series.is_level()).collect();
     assert_eq!(levels, [Series::Due, Series::QueueDepth]);
@@ -156,7 +155,7 @@ pub async fn of_levels_the_highest_stays(store: Arc<dyn OperationsStore>, clock:
 }
 
 /// None of it is lost when several add at once.
-pub async fn concurrent_activity_adds_up(store: Arc<dyn OperationsStore>, clock: Arc<ManualClock>) {
+pub async fn concurrent_activity_adds_up(store: Arc<dyn Store>, clock: Arc<ManualClock>) {
     let at = minute(0, &clock);
     at_once(20, |n| {
         let store = Arc::clone(&store);
@@ -173,7 +172,7 @@ pub async fn concurrent_activity_adds_up(store: Arc<dyn OperationsStore>, clock:
 }
 
 /// From the first instant to before the last.
-pub async fn activity_is_shown_of_a_range(store: Arc<dyn OperationsStore>, clock: Arc<ManualClock>) {
+pub async fn activity_is_shown_of_a_range(store: Arc<dyn Store>, clock: Arc<ManualClock>) {
     let of = |n: i64| tally(minute(n, &clock), Series::Attempts, "refreshed", 1);
     add(&*store, &[of(3), of(1), of(0), of(2)]).await;
     let shown = async |since, until| activity(&*store, since, until).await;
@@ -184,7 +183,7 @@ pub async fn activity_is_shown_of_a_range(store: Arc<dyn OperationsStore>, clock
 }
 
 /// Activity goes by age; who did what is kept for ever.
-pub async fn forgetting_spares_the_audit_log(store: Arc<dyn OperationsStore>, clock: Arc<ManualClock>) {
+pub async fn forgetting_spares_the_audit_log(store: Arc<dyn Store>, clock: Arc<ManualClock>) {
     let of = |n: i64| tally(minute(n, &clock), Series::Attempts, "refreshed", 1);
     add(&*store, &[of(-2), of(-1), of(0)]).await;
     let old = AuditEntry { at: minute(-1000, &clock), ..entry(Action::DisconnectConnection, "subject", &clock) };

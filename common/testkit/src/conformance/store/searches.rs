@@ -4,15 +4,14 @@ use std::sync::Arc;
 
 use evergrant_contract::connection::{ConnectionFilter, NewConnection};
 use evergrant_contract::ids::ConnectionId;
-use evergrant_contract::ports::Clock as _;
+use evergrant_contract::ports::{Clock as _, Store};
 use evergrant_contract::state::{Reason, State};
 
-use super::OperationsStore;
 use super::steps::{connect, ended, failed, hold_as_it_stands, new_connection, put, settle};
 use crate::ManualClock;
 
 async fn list(
-    store: &dyn OperationsStore,
+    store: &dyn Store,
     filter: &ConnectionFilter,
     after: Option<ConnectionId>,
     limit: u32,
@@ -21,16 +20,12 @@ async fn list(
     page.into_iter().map(|connection| connection.id).collect()
 }
 
-async fn search(store: &dyn OperationsStore, text: &str) -> Vec<ConnectionId> {
+async fn search(store: &dyn Store, text: &str) -> Vec<ConnectionId> {
     list(store, &ConnectionFilter { text: Some(text.into()), ..ConnectionFilter::default() }, None, 100).await
 }
 
 /// Connections of these users, accounts and labels, in the order of their ids.
-async fn put_named<const N: usize>(
-    store: &dyn OperationsStore,
-    clock: &ManualClock,
-    names: [[&str; 3]; N],
-) -> [ConnectionId; N] {
+async fn put_named<const N: usize>(store: &dyn Store, clock: &ManualClock, names: [[&str; 3]; N]) -> [ConnectionId; N] {
     let mut ids = Vec::with_capacity(N);
     for [user, account, label] in names {
         let new = NewConnection { account: account.into(), label: label.into(), ..new_connection(user, clock.now()) };
@@ -41,10 +36,7 @@ async fn put_named<const N: usize>(
 }
 
 /// Of the user, the account or the label, in capitals or not; and what is in the middle of one is not its beginning.
-pub async fn connections_are_found_by_the_beginning_of_a_name(
-    store: Arc<dyn OperationsStore>,
-    clock: Arc<ManualClock>,
-) {
+pub async fn connections_are_found_by_the_beginning_of_a_name(store: Arc<dyn Store>, clock: Arc<ManualClock>) {
     let names = [
         ["Anna", "amzn1.account.X7", "Winter Sale"],
         ["bert", "AMZN1.account.y8", "winterthur"],
@@ -74,7 +66,7 @@ pub async fn connections_are_found_by_the_beginning_of_a_name(
 }
 
 /// What a search language might read as more than itself.
-pub async fn every_character_of_a_search_means_itself(store: Arc<dyn OperationsStore>, clock: Arc<ManualClock>) {
+pub async fn every_character_of_a_search_means_itself(store: Arc<dyn Store>, clock: Arc<ManualClock>) {
     let names = [
         ["u1", "a_c", "100% off"],
         ["u2", "abc", "1000 off"],
@@ -103,7 +95,7 @@ pub async fn every_character_of_a_search_means_itself(store: Arc<dyn OperationsS
 }
 
 /// Whole, as people paste it; a part of an id is not an id.
-pub async fn a_connection_is_found_by_its_id(store: Arc<dyn OperationsStore>, clock: Arc<ManualClock>) {
+pub async fn a_connection_is_found_by_its_id(store: Arc<dyn Store>, clock: Arc<ManualClock>) {
     let [one, other] = put_named(&*store, &clock, [["u1", "a", "l"], ["u2", "a", "l"]]).await;
     for text in [one.to_string(), one.to_string().to_uppercase(), one.uuid().simple().to_string()] {
         assert_eq!(search(&*store, &text).await, [one], "{text}");
@@ -117,7 +109,7 @@ pub async fn a_connection_is_found_by_its_id(store: Arc<dyn OperationsStore>, cl
 }
 
 /// A search holds together with the other filters, and its pages follow on.
-pub async fn a_search_is_narrowed_and_paged(store: Arc<dyn OperationsStore>, clock: Arc<ManualClock>) {
+pub async fn a_search_is_narrowed_and_paged(store: Arc<dyn Store>, clock: Arc<ManualClock>) {
     let mut ids = Vec::new();
     for n in 0..12 {
         ids.push(connect(&*store, &clock, &format!("{}-{n}", if n % 3 == 0 { "Other" } else { "Shop" })).await);
@@ -145,7 +137,7 @@ pub async fn a_search_is_narrowed_and_paged(store: Arc<dyn OperationsStore>, clo
 }
 
 /// Those that ended for one reason, whatever their state; alone, and with a state.
-pub async fn connections_are_found_by_their_reason(store: Arc<dyn OperationsStore>, clock: Arc<ManualClock>) {
+pub async fn connections_are_found_by_their_reason(store: Arc<dyn Store>, clock: Arc<ManualClock>) {
     let [healthy, revoked, unread, tried, also_revoked] =
         put_named(&*store, &clock, ["u1", "u2", "u3", "u4", "u5"].map(|user| [user, "a", "l"])).await;
     let ends = [(revoked, Reason::GrantInvalid), (unread, Reason::Undecryptable), (also_revoked, Reason::GrantInvalid)];

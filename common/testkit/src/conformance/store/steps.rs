@@ -8,7 +8,7 @@ use evergrant_contract::Timestamp;
 use evergrant_contract::connection::{
     AccessToken, Connection, Grant, IfPresent, Lease, LeaseRequest, Leased, NewConnection, Settled, Settlement, Stored,
 };
-use evergrant_contract::failed_job::{FailedJob, FailedJobState};
+use evergrant_contract::failed_job::{FailedJob, FailedJobFilter, FailedJobState};
 use evergrant_contract::ids::{ConnectionId, JobId, ProcessId, ProviderName, Version};
 use evergrant_contract::ports::{Clock as _, Store};
 use evergrant_contract::secret::Secret;
@@ -231,6 +231,12 @@ pub(super) fn failed_job(connection: ConnectionId, failed_at: Timestamp) -> Fail
         failed_at,
         state: FailedJobState::Open,
     }
+}
+
+/// What nobody has dealt with, newest first.
+pub(super) async fn open_jobs(store: &dyn Store) -> Vec<FailedJob> {
+    let open = FailedJobFilter { states: vec![FailedJobState::Open], ..FailedJobFilter::default() };
+    store.failed_jobs(&open, None, 100).await.expect("a working store lists failed jobs")
 }
 
 /// Makes so many calls at once and collects their answers.

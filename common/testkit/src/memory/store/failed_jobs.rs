@@ -1,7 +1,5 @@
 //! Jobs given up on.
 
-use std::cmp::Reverse;
-
 use async_trait::async_trait;
 use evergrant_contract::Timestamp;
 use evergrant_contract::failed_job::{FailedJob, FailedJobState};
@@ -14,15 +12,6 @@ impl FailedJobs for MemoryStore {
     async fn record(&self, job: FailedJob) -> Result<(), StoreError> {
         self.tables()?.failed_jobs.entry(job.id).or_insert(job);
         Ok(())
-    }
-
-    async fn open_jobs(&self, limit: u32) -> Result<Vec<FailedJob>, StoreError> {
-        let tables = self.tables()?;
-        let is_open = |job: &&FailedJob| job.state == FailedJobState::Open;
-        let mut open: Vec<FailedJob> = tables.failed_jobs.values().filter(is_open).cloned().collect();
-        open.sort_by_key(|job| Reverse((job.failed_at, job.id)));
-        open.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
-        Ok(open)
     }
 
     async fn forget_before(&self, before: Timestamp) -> Result<u64, StoreError> {
