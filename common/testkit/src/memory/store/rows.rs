@@ -6,7 +6,9 @@ use evergrant_contract::Timestamp;
 use evergrant_contract::app::App;
 use evergrant_contract::connection::{AccessToken, Connection, NewConnection, Settled, Settlement};
 use evergrant_contract::failed_job::FailedJob;
-use evergrant_contract::ids::{ApiKeyId, AuditId, ConnectionId, JobId, ProcessId, ProviderName, SessionId, UserId, Version};
+use evergrant_contract::ids::{
+    ApiKeyId, AuditId, ConnectionId, JobId, ProcessId, ProviderName, SessionId, UserId, Version,
+};
 use evergrant_contract::operations::{AuditEntry, Series};
 use evergrant_contract::people::{ApiKey, Flow, Session, User};
 use evergrant_contract::ports::Peer;
