@@ -97,7 +97,7 @@ export function AccountMenu({ me }: { me: Me }) {
                   ask(true);
                 }}
               >
-                <Icon name="monitor" />
+                <Icon name="globe" />
                 Sign out everywhere
               </MenuItem>
             </MenuSection>

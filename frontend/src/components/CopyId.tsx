@@ -18,7 +18,8 @@ export function CopyId({ id, name = 'id', whole = false }: { id: string; name?: 
   };
   const shown = whole || id.length <= 13 ? id : `${id.slice(0, 8)}…${id.slice(-4)}`;
   return (
-    <button type="button" className="copy-id" title={id} aria-label={`Copy the ${name} ${id}`} onClick={copy}>
+    <button type="button" className="copy-id" title={id} onClick={copy}>
+      <span className="visually-hidden">Copy the {name} </span>
       <span className="truncate">{shown}</span>
       <Icon name="copy" size={14} />
     </button>

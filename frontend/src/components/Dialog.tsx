@@ -15,20 +15,21 @@ interface ConfirmProps {
   onClose: () => void;
 }
 
+interface ModalProps {
+  isOpen: boolean;
+  title: string;
+  children: ReactNode;
+  /** The buttons, the one that does it last. */
+  actions: ReactNode;
+  isWide?: boolean;
+  onClose: () => void;
+}
+
 /**
- * Asks before something that cannot be taken back. It is the browser's own modal dialog: it keeps the focus, closes with
- * Escape, gives the focus back, and needs no injected style, which the Content-Security-Policy refuses.
+ * The browser's own modal dialog: it keeps the focus, closes with Escape, gives the focus back, and needs no injected
+ * style, which the Content-Security-Policy refuses.
  */
-export function ConfirmDialog({
-  isOpen,
-  title,
-  children,
-  confirm,
-  isDangerous = false,
-  isPending = false,
-  onConfirm,
-  onClose,
-}: ConfirmProps) {
+export function Modal({ isOpen, title, children, actions, isWide = false, onClose }: ModalProps) {
   const dialog = useRef<HTMLDialogElement>(null);
   const id = useId();
   useEffect(() => {
@@ -40,6 +41,7 @@ export function ConfirmDialog({
     <dialog
       ref={dialog}
       className="dialog"
+      data-wide={isWide || undefined}
       aria-labelledby={`${id}-title`}
       aria-describedby={`${id}-body`}
       onClose={onClose}
@@ -50,14 +52,39 @@ export function ConfirmDialog({
           <div id={`${id}-body`} className="dialog-body">
             {children}
           </div>
-          <div className="dialog-actions">
-            <Button onPress={onClose}>Cancel</Button>
-            <Button variant={isDangerous ? 'danger' : 'primary'} isPending={isPending} onPress={onConfirm}>
-              {confirm}
-            </Button>
-          </div>
+          <div className="dialog-actions">{actions}</div>
         </>
       )}
     </dialog>
+  );
+}
+
+/** Asks before something that cannot be taken back. */
+export function ConfirmDialog({
+  isOpen,
+  title,
+  children,
+  confirm,
+  isDangerous = false,
+  isPending = false,
+  onConfirm,
+  onClose,
+}: ConfirmProps) {
+  return (
+    <Modal
+      isOpen={isOpen}
+      title={title}
+      onClose={onClose}
+      actions={
+        <>
+          <Button onPress={onClose}>Cancel</Button>
+          <Button variant={isDangerous ? 'danger' : 'primary'} isPending={isPending} onPress={onConfirm}>
+            {confirm}
+          </Button>
+        </>
+      }
+    >
+      {children}
+    </Modal>
   );
 }

@@ -1,6 +1,6 @@
 import type { ReactNode } from 'react';
 
-import { problemWords } from '../lib/problemWords';
+import { isWorthRetrying, problemWords } from '../lib/problemWords';
 import { Button } from './Button';
 import { CopyId } from './CopyId';
 import { Icon, type IconName } from './Icon';
@@ -11,19 +11,16 @@ interface EmptyProps {
   children: ReactNode;
   /** The one thing to do. */
   action?: ReactNode;
-  /** The level of the heading: 1 where it is all of the page. */
-  level?: 1 | 2;
 }
 
 /** There is nothing here, why that is fine, and what to do. */
-export function EmptyState({ icon = 'link', title, children, action, level = 2 }: EmptyProps) {
-  const Heading = level === 1 ? 'h1' : 'h2';
+export function EmptyState({ icon = 'link', title, children, action }: EmptyProps) {
   return (
     <div className="state">
       <div className="state-icon">
         <Icon name={icon} size={22} />
       </div>
-      <Heading tabIndex={level === 1 ? -1 : undefined}>{title}</Heading>
+      <h2>{title}</h2>
       <p>{children}</p>
       {action !== undefined && <div className="state-actions">{action}</div>}
     </div>
@@ -34,6 +31,7 @@ interface ErrorProps {
   error: unknown;
   onRetry?: (() => void) | undefined;
   isRetrying?: boolean;
+  /** The level of the heading: 1 where it is all of the page. */
   level?: 1 | 2;
 }
 
@@ -49,7 +47,7 @@ export function ErrorState({ error, onRetry, isRetrying = false, level = 2 }: Er
       <Heading tabIndex={level === 1 ? -1 : undefined}>{title}</Heading>
       <p>{detail}</p>
       {advice && <p>{advice}</p>}
-      {onRetry && (
+      {onRetry && isWorthRetrying(error) && (
         <div className="state-actions">
           <Button icon="refresh" onPress={onRetry} isPending={isRetrying}>
             Try again

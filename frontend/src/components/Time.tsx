@@ -15,8 +15,13 @@ export function RelativeTime({ at, none = 'Never', withLocal = false }: TimeProp
   if (time === undefined) return <span className="muted">{none}</span>;
   return (
     <time dateTime={new Date(time).toISOString()} title={localFull(time)}>
-      {relative(time, now)}
-      {withLocal && <span className="muted"> ({local(time, now)})</span>}
+      <span className="nowrap">{relative(time, now)}</span>
+      {withLocal && (
+        <>
+          {' '}
+          <span className="muted nowrap">({local(time, now)})</span>
+        </>
+      )}
     </time>
   );
 }

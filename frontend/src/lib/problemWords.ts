@@ -12,7 +12,7 @@ export interface ProblemWords {
 
 const TITLES: Partial<Record<ProblemKind, string>> = {
   forbidden: 'You may not do this',
-  'not-found': 'There is no such page or connection',
+  'not-found': 'Not found',
   'provider-reauth-required': 'Amazon needs your permission again',
   'provider-rejected': 'Amazon refuses a token it has just given',
   'provider-unavailable': 'Amazon does not answer',
@@ -35,6 +35,7 @@ const ADVICE: Partial<Record<ProblemKind, string>> = {
   'refresh-timeout': 'It goes on by itself; this page shows when it is done.',
   'not-configured': 'Ask whoever runs Evergrant for you.',
   internal: 'If it happens again, tell an operator the request id.',
+  'not-found': 'It may have been taken away, or it belongs to somebody else.',
   forbidden: 'If you think you should, ask an operator.',
 };
 
@@ -66,10 +67,18 @@ export function problemWords(error: unknown): ProblemWords {
   };
 }
 
+/** Whether asking once more is worth offering. */
+export function isWorthRetrying(error: unknown): boolean {
+  return !(error instanceof ApiProblem && (error.kind === 'not-found' || error.kind === 'forbidden'));
+}
+
 /** The same in one line, for a toast. */
 export function problemLine(error: unknown): string {
-  const { title, detail } = problemWords(error);
-  return error instanceof ApiProblem || error instanceof SessionUnavailable ? detail : `${title}. ${detail}`;
+  const { title, detail, advice } = problemWords(error);
+  if (error instanceof SessionUnavailable) return detail;
+  // What is said about the provider is for operators.
+  if (error instanceof ApiProblem) return advice === undefined ? detail : `${title}. ${advice}`;
+  return `${title}. ${detail}`;
 }
 
 function isNetworkError(error: unknown): boolean {

@@ -75,7 +75,9 @@ export function timeOf(text: string | null | undefined): number | undefined {
   return Number.isNaN(time) ? undefined : time;
 }
 
-/** Whole days until a time; negative when it is past. */
+/** How many nights it is until then, where the reader is; negative when the day is past. */
 export function daysUntil(target: number, now: number): number {
-  return Math.floor((target - now) / (DAY * 1000));
+  const midnight = (time: number) => new Date(time).setHours(0, 0, 0, 0);
+  // Rounded, for days have 23 or 25 hours when the clocks change.
+  return Math.round((midnight(target) - midnight(now)) / (DAY * 1000));
 }

@@ -12,10 +12,10 @@ export function AuthErrorPage() {
   const { title, text } = landingWords(problem);
   return (
     <DoorLayout title={title} description={text}>
-      {/* Whoever is signed in goes on to the connections from there. */}
+      {/* Whoever is not signed in is asked to, on the way. */}
       <div className="page-actions">
         <ButtonLink to="/connections" variant="primary">
-          Go on
+          Go to your connections
         </ButtonLink>
       </div>
       {problem !== undefined && /^[a-z-]{1,40}$/.test(problem) && (

@@ -27,78 +27,74 @@ export function ConnectionPage() {
         <Icon name="chevronLeft" size={16} />
         Connections
       </Link>
+      {/* The same heading before and after, so that the focus stays on it. */}
+      <PageHead
+        title={data ? accountWords(data).name : 'Connection'}
+        beside={data && <StateBadge state={data.state} />}
+        description={data && providerWords(data.provider)}
+      />
       {data ? (
         <Details connection={data} />
       ) : (
-        <>
-          <PageHead title="Connection" />
-          <Card>
-            {error ? (
-              <ErrorState error={error} onRetry={() => void refetch()} isRetrying={isFetching} />
-            ) : (
-              <Skeleton lines={6} label="Loading the connection" />
-            )}
-          </Card>
-        </>
+        <Card>
+          {error ? (
+            <ErrorState error={error} onRetry={() => void refetch()} isRetrying={isFetching} />
+          ) : (
+            <Skeleton lines={6} label="Loading the connection" />
+          )}
+        </Card>
       )}
     </>
   );
 }
 
 function Details({ connection }: { connection: Connection }) {
-  const { name, detail } = accountWords(connection);
+  const { detail } = accountWords(connection);
   return (
-    <>
-      <PageHead
-        title={name}
-        beside={<StateBadge state={connection.state} />}
-        description={providerWords(connection.provider)}
-      />
-      <div className="stack">
-        <Card title="How it stands">
-          <div className="connection-parts">
-            <WhatItMeans connection={connection} always />
-            {connection.state !== 'disconnected' && <ConnectionTimes connection={connection} />}
-            <ConnectionActions connection={connection} />
+    <div className="stack">
+      <Card title="How it stands">
+        <div className="connection-parts">
+          <WhatItMeans connection={connection} always />
+          {connection.state !== 'disconnected' && <ConnectionTimes connection={connection} />}
+          <ConnectionActions connection={connection} />
+        </div>
+      </Card>
+      <History connection={connection} />
+      <Card title="Details">
+        <dl className="facts">
+          {detail !== undefined && (
+            <div>
+              <dt>Amazon account</dt>
+              <dd>
+                <CopyId id={detail} name="account id" />
+              </dd>
+            </div>
+          )}
+          <div>
+            <dt>Connection id</dt>
+            <dd>
+              <CopyId id={connection.id} name="connection id" />
+            </dd>
           </div>
-        </Card>
-        <History connection={connection} />
-        <Card title="Details">
-          <dl className="facts">
-            {detail !== undefined && (
-              <div>
-                <dt>Amazon account</dt>
-                <dd>
-                  <CopyId id={detail} name="account id" />
-                </dd>
-              </div>
-            )}
-            <div>
-              <dt>Connection id</dt>
-              <dd>
-                <CopyId id={connection.id} name="connection id" />
-              </dd>
-            </div>
-            <div>
-              <dt>Permission given</dt>
-              <dd>
-                <RelativeTime at={connection.consent_at} none="Not known" />
-              </dd>
-            </div>
-            <div>
-              <dt>Connected since</dt>
-              <dd>
-                <RelativeTime at={connection.created_at} />
-              </dd>
-            </div>
-            <div>
-              <dt>Permission covers</dt>
-              <dd>{scopeWords(connection.scopes).join(', ') || 'Not known'}</dd>
-            </div>
-          </dl>
-        </Card>
-      </div>
-    </>
+          <div>
+            <dt>Permission given</dt>
+            <dd>
+              <RelativeTime at={connection.consent_at} none="Not known" />
+            </dd>
+          </div>
+          <div>
+            <dt>Connected since</dt>
+            <dd>
+              <RelativeTime at={connection.created_at} />
+            </dd>
+          </div>
+          <div className="facts-wide">
+            <dt>Permission covers</dt>
+            <dd>{scopeWords(connection.scopes).join(', ') || 'Not known'}</dd>
+          </div>
+        </dl>
+      </Card>
+    </div>
   );
 }
 
@@ -108,7 +104,7 @@ function History({ connection }: { connection: Connection }) {
     <Card
       flush
       title="History"
-      description="Refreshes that did not go well at once, newest first. Those that did leave only the time above."
+      description="Refreshes that did not go well at once, newest first. One that did leaves only its time, above."
     >
       {data === undefined ? (
         error ? (

@@ -17,9 +17,9 @@ export function ConnectionsPage() {
   const list = useInfiniteQuery(ownConnectionsQuery(me.id));
   const connect = useConnectAnother();
   const connections = list.data ? inOrder(list.data.pages.flatMap((page) => page.items)) : undefined;
-  const connectButton = (label: string) => (
+  const connectButton = (label: string, variant: 'primary' | 'secondary') => (
     <Button
-      variant="primary"
+      variant={variant}
       icon="plus"
       isPending={connect.isPending}
       onPress={() => {
@@ -35,7 +35,7 @@ export function ConnectionsPage() {
       <PageHead
         title="Connections"
         description="Your Amazon Ads accounts. Evergrant keeps them connected; you are asked only when Amazon wants your permission again."
-        actions={connections && !isEmpty ? connectButton('Connect another account') : undefined}
+        actions={connections && !isEmpty ? connectButton('Connect another account', 'secondary') : undefined}
       />
       {connections === undefined ? (
         <Card>
@@ -47,7 +47,10 @@ export function ConnectionsPage() {
         </Card>
       ) : isEmpty ? (
         <Card>
-          <EmptyState title="No account is connected yet" action={connectButton('Connect an Amazon account')}>
+          <EmptyState
+            title="No account is connected yet"
+            action={connectButton('Connect an Amazon account', 'primary')}
+          >
             Connect one once, and Evergrant keeps it connected from then on. Amazon shows you what you allow
             before anything happens.
           </EmptyState>

@@ -1,26 +1,17 @@
-import { usePageTitle } from '../app/pageFocus';
 import { ButtonLink } from '../components/Button';
-import { Card } from '../components/Card';
-import { EmptyState } from '../components/States';
+import { DoorLayout } from './DoorLayout';
 
 export function NotFoundPage() {
-  usePageTitle('Page not found');
   return (
-    <main className="content">
-      <Card>
-        <EmptyState
-          level={1}
-          icon="search"
-          title="There is no such page"
-          action={
-            <ButtonLink to="/connections" variant="primary">
-              Go to your connections
-            </ButtonLink>
-          }
-        >
-          The address may have been mistyped, or the page is not for you.
-        </EmptyState>
-      </Card>
-    </main>
+    <DoorLayout
+      title="There is no such page"
+      description="The address may have been mistyped, or the page is not for you."
+    >
+      <div className="page-actions">
+        <ButtonLink to="/connections" variant="primary">
+          Go to your connections
+        </ButtonLink>
+      </div>
+    </DoorLayout>
   );
 }

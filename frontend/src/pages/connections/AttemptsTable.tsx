@@ -21,9 +21,10 @@ const columns: readonly Column<Attempt>[] = [
     id: 'why',
     header: 'Why',
     cell: ({ message, verdict, ambiguous }) => (
-      <span>
-        {message || verdictWords(verdict).meaning}
+      <span className="why">
+        {verdictWords(verdict).meaning}
         {ambiguous && ' The answer was lost on the way.'}
+        {message && <span className="muted small">{message}</span>}
       </span>
     ),
   },

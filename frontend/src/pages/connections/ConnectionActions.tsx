@@ -25,7 +25,7 @@ export function ConnectionActions({ connection }: { connection: Connection }) {
           size="sm"
           icon="refresh"
           isPending={refresh.isPending}
-          aria-label={`Refresh ${name} now`}
+          aria-label={`Refresh now: ${name}`}
           onPress={() => {
             refresh.mutate(connection);
           }}
@@ -38,7 +38,7 @@ export function ConnectionActions({ connection }: { connection: Connection }) {
         icon="link"
         variant={isUrgent ? 'primary' : 'secondary'}
         isPending={reconnect.isPending}
-        aria-label={`Reconnect ${name}`}
+        aria-label={`Reconnect: ${name}`}
         onPress={() => {
           reconnect.mutate(connection);
         }}
@@ -51,7 +51,7 @@ export function ConnectionActions({ connection }: { connection: Connection }) {
           variant="quiet"
           icon="unlink"
           isPending={disconnect.isPending}
-          aria-label={`Disconnect ${name}`}
+          aria-label={`Disconnect: ${name}`}
           onPress={() => {
             ask(true);
           }}

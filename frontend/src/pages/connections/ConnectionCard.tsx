@@ -23,9 +23,13 @@ export function ConnectionCard({ connection }: { connection: Connection }) {
               {name}
             </Link>
           </h2>
-          <p className="muted small truncate" title={detail}>
-            {providerWords(connection.provider)}
-            {detail !== undefined && ` · ${detail}`}
+          <p className="connection-where">
+            <span>{providerWords(connection.provider)}</span>
+            {detail !== undefined && (
+              <span className="truncate" title={detail}>
+                {detail}
+              </span>
+            )}
           </p>
         </div>
         <StateBadge state={connection.state} />

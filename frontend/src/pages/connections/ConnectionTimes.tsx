@@ -5,8 +5,26 @@ import type { Connection } from '../../lib/words';
 
 /** When the token ends, when it is refreshed next, when it was last, and until when Amazon's permission lasts. */
 export function ConnectionTimes({ connection }: { connection: Connection }) {
-  const { state, expires_at, refresh_at, refreshed_at, refresh_expires_at } = connection;
-  const isKept = state === 'active' || state === 'failing' || state === 'suspect';
+  const { state, expires_at, refresh_at, refreshed_at, consent_at, refresh_expires_at } = connection;
+  if (state === 'needs_reauth' || state === 'disconnected') {
+    // Its token is used no more, and what it was allowed counts no more: what was is all there is to tell.
+    return (
+      <dl className="facts">
+        <div>
+          <dt>Last refresh</dt>
+          <dd>
+            <RelativeTime at={refreshed_at} none="None" withLocal />
+          </dd>
+        </div>
+        <div>
+          <dt>Permission given</dt>
+          <dd>
+            <RelativeTime at={consent_at} none="Not known" withLocal />
+          </dd>
+        </div>
+      </dl>
+    );
+  }
   return (
     <dl className="facts">
       <div>
@@ -15,14 +33,12 @@ export function ConnectionTimes({ connection }: { connection: Connection }) {
           <Countdown at={expires_at} none="No token" />
         </dd>
       </div>
-      {isKept && (
-        <div>
-          <dt>Next refresh</dt>
-          <dd>
-            <Countdown at={refresh_at} none="Not planned" past="any moment" />
-          </dd>
-        </div>
-      )}
+      <div>
+        <dt>Next refresh</dt>
+        <dd>
+          <Countdown at={refresh_at} none="Not planned" past="any moment" />
+        </dd>
+      </div>
       <div>
         <dt>Last refresh</dt>
         <dd>

@@ -25,23 +25,37 @@ export function consentWarning(
   return `Your permission ${when} (${localDay(end)}). Reconnect to renew it for another year.`;
 }
 
-/** The state of a connection in sentences, if there is anything to say. */
+/** How a connection stands in sentences; `undefined`: it is well, and that is all. */
+export function standing({
+  state,
+  reason,
+  failures,
+}: Pick<Connection, 'state' | 'reason' | 'failures'>): string | undefined {
+  const { meaning } = stateWords(state);
+  switch (state) {
+    case 'active':
+      return failures > 0
+        ? 'The last refresh did not succeed. It is tried again; the present token goes on working until it ends.'
+        : undefined;
+    case 'needs_reauth':
+      return `${reasonWords(reason) || 'Your permission has ended.'} Reconnect the account to go on.`;
+    case 'failing':
+      return `${reasonWords(reason) || meaning} You need not do anything.`;
+    case 'suspect':
+    case 'disconnected':
+      return meaning;
+  }
+}
+
+/** The state of a connection in sentences; `always`: also if it is well. */
 export function WhatItMeans({ connection, always = false }: { connection: Connection; always?: boolean }) {
   const now = useNow(60_000);
-  const { state, reason } = connection;
-  const { meaning } = stateWords(state);
-  const why = state === 'disconnected' || state === 'suspect' ? '' : reasonWords(reason);
+  const said = standing(connection) ?? (always ? stateWords(connection.state).meaning : undefined);
   const warning = consentWarning(connection, now);
-  if (state === 'active' && !always && warning === undefined) return null;
+  if (said === undefined && warning === undefined) return null;
   return (
     <div className="connection-meaning">
-      {(state !== 'active' || always) && (
-        <p>
-          {why && state === 'needs_reauth'
-            ? `${why} Reconnect the account to go on.`
-            : [why, meaning].filter(Boolean).join(' ')}
-        </p>
-      )}
+      {said !== undefined && <p>{said}</p>}
       {warning !== undefined && (
         <p className="notice" data-tone="warn">
           {warning}
