@@ -1,5 +1,6 @@
 //! The binary's modules, as a library so that tests can reach them.
 
+pub mod activity;
 pub mod api;
 pub mod cli;
 pub mod clock;

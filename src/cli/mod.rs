@@ -4,6 +4,7 @@
 
 mod access;
 mod connections;
+mod jobs;
 #[cfg(test)]
 mod tests;
 mod trial;
@@ -19,6 +20,7 @@ pub use access::{
 pub use connections::{
     ConnectionsCommand, DisconnectArgs, ImportArgs, ListArgs, RefreshArgs, ShowArgs, Since, StatsArgs,
 };
+pub use jobs::{DiscardArgs, ExportArgs, JobArgs, JobFilterArgs, JobsCommand, ListJobsArgs, ReplayArgs, WhichJobsArgs};
 pub use trial::{DemoArgs, SimArgs};
 
 use crate::config::{Flag, LogFormat, Mode, Sources};
@@ -125,6 +127,9 @@ pub enum Command {
     /// List, show, count, import, refresh or disconnect connections.
     #[command(subcommand)]
     Connections(ConnectionsCommand),
+    /// List, show, replay, discard or export failed jobs.
+    #[command(subcommand)]
+    Jobs(JobsCommand),
     /// Make encryption keys, or see which are in use.
     #[command(subcommand)]
     Keys(KeysCommand),

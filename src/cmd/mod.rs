@@ -4,6 +4,7 @@ mod api_keys;
 mod connections;
 mod doctor;
 mod healthcheck;
+mod jobs;
 mod keys;
 mod refresh;
 pub mod roles;
@@ -47,6 +48,7 @@ async fn dispatch(cli: Cli) -> Result<(), Failed> {
         Command::Doctor(output) => doctor(&cli, output.json).await,
         Command::Healthcheck(args) => healthcheck::run(&startup::begin(&cli)?, args).await,
         Command::Connections(command) => connections::run(&startup::begin_checked(&cli)?, command).await,
+        Command::Jobs(command) => jobs::run(&startup::begin_checked(&cli)?, command).await,
         Command::Keys(command) => keys::run(&startup::begin(&cli)?, command).await,
         Command::Users(command) => users::run(&startup::begin_checked(&cli)?, command).await,
         Command::ApiKeys(command) => api_keys::run(&startup::begin_checked(&cli)?, command).await,

@@ -15,6 +15,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use tracing::{info, warn};
 
 use super::{keyring, refused, unreachable};
+use crate::activity::Activity;
 use crate::api::Ingredients;
 use crate::clock::{SystemChance, SystemClock};
 use crate::config::Config;
@@ -95,6 +96,7 @@ pub async fn start(config: &Config, roles: Roles) -> Result<Process, Failed> {
         metrics: &metrics,
     };
     parts.start_upkeep(&mut lifecycle);
+    parts.start_activity(&mut lifecycle, roles);
     let address = server.address();
     match secret {
         Some(secret) => parts.start_api(&mut lifecycle, server, secret).map_err(refused)?,
@@ -150,6 +152,22 @@ impl Parts<'_> {
             while stop.run_until_cancelled(clock.sleep(UPKEEP_EVERY)).await.is_some() {
                 metrics.run_upkeep();
             }
+            Ok(())
+        });
+    }
+
+    /// The charts of operators.
+    fn start_activity(&self, lifecycle: &mut Lifecycle, roles: Roles) {
+        let metrics = self.metrics.clone();
+        let activity = Activity {
+            store: Arc::clone(&self.shape.store),
+            queue: roles.scheduler.then(|| Arc::clone(&self.shape.queue)),
+            metrics: Box::new(move || metrics.render()),
+            clock: Arc::clone(self.clock),
+        };
+        let stop = lifecycle.stop.clone();
+        lifecycle.start("activity", async move {
+            activity.run(stop).await;
             Ok(())
         });
     }

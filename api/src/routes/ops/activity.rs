@@ -21,6 +21,7 @@ use crate::routes::connections::view::words;
 use crate::state::Api;
 
 const MINUTE: Duration = Duration::from_mins(1);
+const ALMOST_A_MINUTE: Duration = Duration::from_millis(59_999);
 /// What is shown unless more is asked for.
 const USUAL: Duration = Duration::from_hours(1);
 /// What is shown at most.
@@ -90,8 +91,7 @@ impl Span {
     /// Whole minutes, the present one included.
     fn minutes(&self, now: Timestamp) -> Result<(Timestamp, Timestamp), Problem> {
         let since = self.since.unwrap_or_else(|| before(self.until.unwrap_or(now), USUAL));
-        let end =
-            self.until.map_or_else(|| after(now, MINUTE), |until| after(until, MINUTE - Duration::from_millis(1)));
+        let end = self.until.map_or_else(|| after(now, MINUTE), |until| after(until, ALMOST_A_MINUTE));
         let (first, end) = (minute(since), minute(end));
         if first >= end || evergrant_contract::timing::until(first, end) > LONGEST + MINUTE {
             let detail = "The query parameters `since` and `until` are wrong: a time of at most 48 hours expected.";

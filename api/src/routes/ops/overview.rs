@@ -109,7 +109,8 @@ pub(super) async fn overview(State(api): State<Arc<Api>>, caller: Caller) -> Res
 
 /// A live process.
 #[derive(Serialize, ToSchema)]
-struct Process {
+#[schema(as = Process)]
+struct ProcessView {
     process: Uuid,
     /// What it runs.
     #[schema(example = "worker")]
@@ -130,7 +131,7 @@ struct Process {
 #[derive(Serialize, ToSchema)]
 pub(super) struct Processes {
     /// By role, then by the time of their start.
-    items: Vec<Process>,
+    items: Vec<ProcessView>,
 }
 
 /// Processes that were heard of within the last 45 seconds.
@@ -142,7 +143,7 @@ pub(super) async fn processes(State(api): State<Arc<Api>>, caller: Caller) -> Re
     let mut peers = api.store.peers(ALIVE_FOR).await?;
     peers.sort_by(|a, b| (&a.role, a.process).cmp(&(&b.role, b.process)));
     let leader = leader(&peers);
-    let items = peers.into_iter().map(|peer| Process {
+    let items = peers.into_iter().map(|peer| ProcessView {
         process: peer.process.uuid(),
         leads: if leads_perhaps(&peer) { leader.map(|id| id == peer.process.uuid()) } else { Some(false) },
         is_this: peer.process == api.process,

@@ -92,7 +92,7 @@ pub(super) async fn replay(
     operator(&caller)?;
     let Replay { reason, payload } = body.map(|Json(wish)| wish).unwrap_or_default();
     let edited = payload.map(|payload| edited(&payload)).transpose()?;
-    let mut order = order(&caller, Deed::Replay, reason, false)?;
+    let mut order = order(&caller, Deed::Replay, &reason, false)?;
     if let Some(edited) = &edited {
         order.reason = format!("{} (with an edited payload, about {})", order.reason, edited.connection());
         order.reason = order.reason.trim().to_owned();
@@ -116,7 +116,7 @@ pub(super) async fn discard(
 ) -> Result<Json<Dealt>, Problem> {
     operator(&caller)?;
     let Discard { reason } = body.map(|Json(wish)| wish).unwrap_or_default();
-    let order = order(&caller, Deed::Discard, reason, false)?;
+    let order = order(&caller, Deed::Discard, &reason, false)?;
     let job = found(&api, id).await?;
     let done = replays(&api).one(&job, None, &order).await?;
     tell(&order, std::slice::from_ref(&done));
@@ -209,7 +209,7 @@ pub(super) async fn discard_many(
 async fn deal_with(api: &Api, caller: &Caller, deed: Deed, many: Many) -> Result<DealtMany, Problem> {
     operator(caller)?;
     let Many { filter, ids, dry_run, limit, after, reason } = many;
-    let order = order(caller, deed, reason, dry_run)?;
+    let order = order(caller, deed, &reason, dry_run)?;
     if !(1..=LIMIT_MAX).contains(&limit) {
         return Err(wrong(&format!("The field `limit` is wrong: a number from 1 to {LIMIT_MAX} expected.")));
     }
@@ -265,7 +265,7 @@ fn replays(api: &Api) -> Replays {
     Replays::new(Arc::clone(&api.store), Way::Queue(Arc::clone(&api.queue)), Arc::clone(&api.clock))
 }
 
-fn order(caller: &Caller, deed: Deed, reason: String, is_dry_run: bool) -> Result<Order, Problem> {
+fn order(caller: &Caller, deed: Deed, reason: &str, is_dry_run: bool) -> Result<Order, Problem> {
     if reason.chars().count() > REASON_MAX || reason.contains(char::is_control) {
         let detail = format!("The field `reason` is wrong: one line of at most {REASON_MAX} characters expected.");
         return Err(wrong(&detail));

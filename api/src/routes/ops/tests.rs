@@ -222,8 +222,8 @@ async fn a_replay_that_cannot_help_says_why_leaves_the_job_open_and_is_audited()
     let unreadable = desk.keep(JobId::generate(), None, "base64:AAEC".to_owned(), 5).await;
     let of_held = desk.failed(held, 5).await;
     let now = fixture.clock.now();
-    let hold = Hold { state: AppState::Outage, probe_at: now, code: None, message: "down".to_owned() };
-    fixture.store.hold(&PROVIDER.parse().unwrap(), hold, now).await.unwrap();
+    let outage = Hold { state: AppState::Outage, probe_at: now, code: None, message: "down".to_owned() };
+    fixture.store.hold(&PROVIDER.parse().unwrap(), outage, now).await.unwrap();
     for (job, outcome) in
         [(of_away, "disconnected"), (of_gone, "connection_gone"), (unreadable, "unreadable"), (of_held, "app_held")]
     {
