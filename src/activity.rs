@@ -178,7 +178,7 @@ mod tests {
         let rendered = Arc::clone(&page);
         let activity = Activity {
             store: Arc::clone(&store) as _,
-            queue: is_scheduler.then(|| queue as _),
+            queue: is_scheduler.then_some(queue as Arc<dyn JobQueue>),
             metrics: Box::new(move || rendered.lock().unwrap().clone()),
             clock: time,
         };

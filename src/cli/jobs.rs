@@ -147,6 +147,16 @@ pub struct WhichJobsArgs {
     /// Why, for the audit log.
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     pub reason: String,
+    /// Who does it, for the audit log.
+    #[arg(
+        long = "as",
+        value_name = "NAME",
+        env = "USER",
+        hide_env_values = true,
+        default_value = "",
+        hide_default_value = true
+    )]
+    pub who: String,
     /// How it is printed.
     #[command(flatten)]
     pub output: JsonArg,

@@ -75,9 +75,11 @@ impl Drop for Entry {
         let took = self.started.elapsed();
         gauge!("evergrant_http_in_flight").decrement(1.0);
         histogram!("evergrant_http_request_seconds", "route" => self.route.clone()).record(took);
-        let labels =
-            [("method", self.method.to_owned()), ("route", self.route.clone()), ("status", status.to_string())];
-        counter!("evergrant_http_requests_total", &labels).increment(1);
+        counter!(
+            "evergrant_http_requests_total",
+            "method" => self.method.to_owned(), "route" => self.route.clone(), "status" => status.to_string()
+        )
+        .increment(1);
         let ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
         self.span.record("status", status).record("ms", ms);
         self.span.in_scope(|| debug!(status, ms, "Request answered"));

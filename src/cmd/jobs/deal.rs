@@ -104,7 +104,7 @@ async fn deal(
     let order = Order {
         deed,
         is_dry_run: which.dry_run,
-        actor: actor(),
+        actor: actor(&which.who),
         reason: which.reason.replace(char::is_control, " ").trim().to_owned(),
         traceparent: None,
     };
@@ -207,9 +207,8 @@ fn edited(path: &Path) -> Result<Payload, Failed> {
     Ok(job.map_err(|error| Failed::new(Exit::Usage, error))?.payload)
 }
 
-/// Who sits here, as the system knows them.
-fn actor() -> String {
-    let name = ["USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok()).unwrap_or_default();
+/// Who sits here, as the system or they themselves say.
+fn actor(name: &str) -> String {
     format!("cli {}", name.replace(char::is_control, "")).trim().to_owned()
 }
 
