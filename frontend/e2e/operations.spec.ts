@@ -1,0 +1,45 @@
+import { expect, operatorSignsIn, signsIn, test } from './support/test';
+
+test('an operator finds a failed job and replays it', async ({ page, browser, person, amazon, world }) => {
+  const theirs = await browser.newContext({ baseURL: world.urls[0] ?? '' });
+  const owner = await theirs.newPage();
+  await signsIn(owner, person);
+  await amazon.breaks({ kind: 'no_access_token', on: 'refresh' }, person);
+  await expect(owner.getByRole('article')).toContainText('Having trouble');
+  await owner.getByRole('article').getByRole('link').first().click();
+  await expect(owner).toHaveURL(/\/connections\/[0-9a-f-]{36}$/);
+  const id = owner.url().split('/').at(-1) ?? '';
+
+  await operatorSignsIn(page, world);
+  await page.getByRole('link', { name: 'Operations' }).click();
+  await page
+    .getByRole('navigation')
+    .getByRole('link', { name: /Failed jobs/ })
+    .click();
+  const row = page.getByRole('row').filter({ has: page.locator(`a[href$="${id}"]`) });
+  await expect(async () => {
+    await page.reload();
+    await expect(row.first()).toBeVisible({ timeout: 3_000 });
+  }).toPass();
+  await row.first().getByRole('link').first().click();
+  await expect(page.getByRole('heading', { name: 'What went wrong' })).toBeVisible();
+
+  await amazon.mends();
+  await page.getByRole('button', { name: 'Replay', exact: true }).click();
+  const dialog = page.getByRole('dialog');
+  await dialog.getByLabel('Reason (optional)').fill('Amazon is well again');
+  await dialog.getByRole('button', { name: 'Replay', exact: true }).click();
+  await expect(dialog).toBeHidden();
+  await expect(page.getByRole('table', { name: /What operators did/ })).toContainText('Amazon is well again');
+  await expect(page.getByRole('main').getByText('Replayed').first()).toBeVisible();
+  await owner.goto('/connections');
+  await expect(owner.getByRole('article')).toContainText('Connected');
+  await theirs.close();
+});
+
+test('the pages of operators do not exist for anybody else', async ({ page, person }) => {
+  await signsIn(page, person);
+  await expect(page.getByRole('link', { name: 'Operations' })).toHaveCount(0);
+  await page.goto('/ops');
+  await expect(page.getByRole('heading', { level: 1 })).toContainText(/no such page|not found/i);
+});

@@ -1,0 +1,48 @@
+/** Every page, as it is when something is on it. */
+
+import { expect, type Page } from '@playwright/test';
+
+import { account, operatorSignsIn, signsIn } from './test';
+import type { World } from './worlds';
+
+export type Theme = 'light' | 'dark';
+export const THEMES: readonly Theme[] = ['light', 'dark'];
+
+/** Waits until nothing is loading any more. */
+async function settled(page: Page): Promise<void> {
+  await expect(page.getByRole('heading', { level: 1 })).toBeVisible();
+  await expect(page.locator('[aria-busy="true"]')).toHaveCount(0);
+}
+
+/** Goes to every page in turn, and calls this on each. */
+export async function visitAll(
+  page: Page,
+  world: World,
+  person: string,
+  onPage: (name: string) => Promise<void>,
+): Promise<void> {
+  const at = async (name: string, path: string) => {
+    await page.goto(path);
+    await settled(page);
+    await onPage(name);
+  };
+  await at('sign-in', '/sign-in');
+  await at('consent-denied', '/auth/error?problem=consent-denied');
+  await signsIn(page, person);
+  await at('connections', '/connections');
+  await account(page).getByRole('link').first().click();
+  await settled(page);
+  await expect(page.getByRole('heading', { name: 'History' })).toBeVisible();
+  await onPage('connection');
+  const id = page.url().split('/').at(-1) ?? '';
+  await at('not-found', '/nowhere');
+  await page.context().clearCookies();
+
+  await operatorSignsIn(page, world);
+  await at('connections-none', '/connections');
+  await at('operations', '/ops');
+  await at('operations-connections', '/ops/connections');
+  await at('operations-connection', `/ops/connections/${id}`);
+  await at('operations-processes', '/ops/processes');
+  await at('operations-failed-jobs', '/ops/failed-jobs');
+}
