@@ -38,12 +38,6 @@ pub(super) async fn replay(config: &Config, args: &ReplayArgs) -> Result<(), Fai
         return Err(Failed::new(Exit::Usage, anyhow!("--payload is for one failed job")));
     }
     named(&args.which)?;
-    if args.which.dry_run {
-        return with_store(config, async |store| {
-            deal(store, Way::Row, Deed::Replay, &args.which, edited.as_ref()).await
-        })
-        .await;
-    }
     let shape = Shape::open(config, keyring(config)?, clock()).await.map_err(unreachable)?;
     let way = if shape.queue_is_shared { Way::Queue(Arc::clone(&shape.queue)) } else { Way::Row };
     let dealt = deal(Arc::clone(&shape.store), way, Deed::Replay, &args.which, edited.as_ref()).await;
