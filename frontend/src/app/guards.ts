@@ -1,7 +1,7 @@
 /** Who may see which page. */
 
 import type { QueryClient } from '@tanstack/react-query';
-import { notFound, redirect } from '@tanstack/react-router';
+import { redirect } from '@tanstack/react-router';
 
 import { localPath } from '../lib/redirect';
 import { session } from '../services/api';
@@ -35,8 +35,10 @@ function toSignIn(from: string) {
   });
 }
 
-/** To whoever is no admin, the pages of operators do not exist, as in the API. */
+/** Somebody opened a page of operators and is none. */
+export class NotAnOperator extends Error {}
+
+/** Lets in admins only. The API looks at each request by itself; this is for people who followed a link. */
 export function adminsOnly(me: Me): void {
-  // eslint-disable-next-line @typescript-eslint/only-throw-error -- the way of the router
-  if (!me.is_admin) throw notFound();
+  if (!me.is_admin) throw new NotAnOperator('This page is for operators.');
 }

@@ -14,9 +14,11 @@ import { ConnectionsPage } from '../pages/ConnectionsPage';
 import { NotFoundPage } from '../pages/NotFoundPage';
 import { ProfileLanding } from '../pages/ProfileLanding';
 import { SignInPage } from '../pages/SignInPage';
+import { CONNECTION_FILTERS, JOB_FILTERS } from '../pages/ops/filters';
+import { OpsError } from '../pages/OpsError';
 import { AppShell } from './AppShell';
 import { adminsOnly, signedInOnly } from './guards';
-import { PageError, PagePending, Root } from './Root';
+import { DoorError, DoorPending, PageError, PagePending, Root } from './Root';
 import { localPath } from '../lib/redirect';
 import { session } from '../services/api';
 
@@ -37,6 +39,9 @@ function texts<Name extends string>(names: readonly Name[]) {
 }
 
 const signInSearch = texts(['redirect', 'why']);
+const spanSearch = texts(['span']);
+const connectionSearch = texts([...CONNECTION_FILTERS, 'after']);
+const jobSearch = texts([...JOB_FILTERS, 'after']);
 
 const root = createRootRouteWithContext<Context>()({ component: Root, notFoundComponent: NotFoundPage });
 
@@ -81,8 +86,8 @@ export const signedIn = createRoute({
   id: 'signed-in',
   beforeLoad: ({ context, location }) => signedInOnly(context.queries, location),
   component: AppShell,
-  errorComponent: PageError,
-  pendingComponent: PagePending,
+  errorComponent: DoorError,
+  pendingComponent: DoorPending,
 });
 
 export const profileRoute = createRoute({
@@ -111,19 +116,21 @@ const ops = createRoute({
   beforeLoad: ({ context }) => {
     adminsOnly(context.me);
   },
+  errorComponent: OpsError,
   component: lazyRouteComponent(() => import('../pages/ops/OpsLayout'), 'OpsLayout'),
 });
 
 const opsOverview = createRoute({
   getParentRoute: () => ops,
   path: '/',
+  validateSearch: spanSearch,
   component: lazyRouteComponent(() => import('../pages/ops/OverviewPage'), 'OverviewPage'),
 });
 
 const opsConnections = createRoute({
   getParentRoute: () => ops,
   path: '/connections',
-  validateSearch: texts(['state', 'provider', 'search', 'user', 'after']),
+  validateSearch: connectionSearch,
   component: lazyRouteComponent(() => import('../pages/ops/OpsConnectionsPage'), 'OpsConnectionsPage'),
 });
 
@@ -142,7 +149,7 @@ const opsProcesses = createRoute({
 const opsFailedJobs = createRoute({
   getParentRoute: () => ops,
   path: '/failed-jobs',
-  validateSearch: texts(['state', 'provider', 'kind', 'search', 'after']),
+  validateSearch: jobSearch,
   component: lazyRouteComponent(() => import('../pages/ops/FailedJobsPage'), 'FailedJobsPage'),
 });
 

@@ -44,6 +44,11 @@ export function Modal({ isOpen, title, children, actions, isWide = false, onClos
       data-wide={isWide || undefined}
       aria-labelledby={`${id}-title`}
       aria-describedby={`${id}-body`}
+      // Closed through the state, as by a button. What the browser closes in spite of that is told by `close`.
+      onCancel={(event) => {
+        event.preventDefault();
+        onClose();
+      }}
       onClose={onClose}
     >
       {isOpen && (

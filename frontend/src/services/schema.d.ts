@@ -473,6 +473,193 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/ops/activity": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What happened, minute by minute */
+        get: operations["getActivity"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/ops/audit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Read the audit log */
+        get: operations["listAuditLog"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/ops/connections/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Show everything about a connection */
+        get: operations["getConnectionStory"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/ops/failed-jobs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List failed jobs */
+        get: operations["listFailedJobs"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/ops/failed-jobs/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Show a failed job */
+        get: operations["showFailedJob"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/ops/failed-jobs/{id}/discard": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Discard a failed job */
+        post: operations["discardFailedJob"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/ops/failed-jobs/{id}/replay": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Replay a failed job */
+        post: operations["replayFailedJob"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/ops/failed-jobs/discard": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Discard many failed jobs */
+        post: operations["discardFailedJobs"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/ops/failed-jobs/replay": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Replay many failed jobs */
+        post: operations["replayFailedJobs"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/ops/overview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How things stand */
+        get: operations["getOverview"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/ops/processes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the live processes */
+        get: operations["listProcesses"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/profile": {
         parameters: {
             query?: never;
@@ -525,6 +712,42 @@ export interface components {
              * @description Its version: to be named to `force-refresh` when the API refuses it.
              */
             version: number;
+        };
+        /** @description What happened in each minute, by all processes together. */
+        Activity: {
+            /** @description What is counted. What never happened in that time is absent. */
+            series: components["schemas"]["ActivitySeries"][];
+            /**
+             * Format: date-time
+             * @description The begin of the first minute.
+             */
+            since: string;
+            /**
+             * Format: int32
+             * @description Between two values: always 60.
+             */
+            step_seconds: number;
+            /**
+             * Format: date-time
+             * @description The end of the last one.
+             */
+            until: string;
+        };
+        /** @description One line of a chart. */
+        ActivitySeries: {
+            /** @description The highest of each minute counts, and not the sum; a minute that nobody looked at is null. */
+            is_level: boolean;
+            /**
+             * @description Which part of the series: a verdict, a kind of job, or the upper bound of a bucket in seconds, `+Inf` the last. Each
+             *     refresh is counted in one bucket only. May be empty.
+             */
+            label: string;
+            /** @description The provider app, where the series is by provider app. */
+            provider?: string | null;
+            /** @enum {string} */
+            series: "attempts" | "seconds_left" | "force_seconds" | "due" | "queue_depth";
+            /** @description A value for each minute, oldest first. */
+            values: (number | null)[];
         };
         /** @description An Amazon account. */
         AmazonAccount: {
@@ -667,6 +890,42 @@ export interface components {
             /** @description Newest first. */
             items: components["schemas"]["Attempt"][];
         };
+        /** @description Who did what, when and why. */
+        AuditEntry: {
+            /** @enum {string} */
+            action: "replay_job" | "discard_job" | "refresh_connection" | "disconnect_connection";
+            /**
+             * @description Who: `user <e-mail or id>`, `key <name>` or `cli <name>`.
+             * @example user ops@example.com
+             */
+            actor: string;
+            /**
+             * Format: date-time
+             * @description When.
+             */
+            at: string;
+            /** Format: uuid */
+            id: string;
+            /**
+             * @description What came of it, in a word.
+             * @example published
+             */
+            outcome: string;
+            /** @description Why, in the words of whoever did it; may be empty. */
+            reason: string;
+            /** @description To what: the id of a failed job or a connection. */
+            subject: string;
+        };
+        /** @description One page of the audit log. */
+        AuditPage: {
+            /** @description Newest first. */
+            items: components["schemas"]["AuditEntry"][];
+            /**
+             * Format: uuid
+             * @description What to send as `after` for the next page; null: this is the last one.
+             */
+            next?: string | null;
+        };
         /** @description A connection: everything but its tokens. */
         Connection: {
             /** @description The account at the provider; empty if unknown. */
@@ -739,6 +998,33 @@ export interface components {
              */
             version: number;
         };
+        /** @description Counts of connections. */
+        ConnectionCounts: {
+            /** @description By state; every state is named. */
+            by_state: {
+                [key: string]: number;
+            };
+            /**
+             * Format: int64
+             * @description To be refreshed now.
+             */
+            due: number;
+            /**
+             * Format: int64
+             * @description Refreshable and past the end of their access token.
+             */
+            expired: number;
+            /**
+             * Format: int64
+             * @description Refreshed within the last hour.
+             */
+            refreshed: number;
+            /**
+             * Format: int64
+             * @description All of them.
+             */
+            total: number;
+        };
         /** @description Something happened to a connection; this is how it stands. */
         ConnectionEvent: {
             /** Format: uuid */
@@ -786,6 +1072,18 @@ export interface components {
              */
             next?: string | null;
         };
+        /** @description Everything that is known of a connection but its tokens. */
+        ConnectionStory: {
+            /** @description Calls of the provider that did not succeed at once, newest first; up to 100. */
+            attempts: components["schemas"]["Attempt"][];
+            /** @description What operators did to it, newest first; up to 100. */
+            audit: components["schemas"]["AuditEntry"][];
+            connection: components["schemas"]["Connection"];
+            /** @description Failed jobs that nobody has dealt with, newest first; up to 100. */
+            failed_jobs: components["schemas"]["FailedJob"][];
+            /** @description Fingerprint of the key that its tokens are encrypted with. */
+            key?: string | null;
+        };
         /** @description Where to send the browser. */
         ConsentPage: {
             /** @description The consent page. */
@@ -803,6 +1101,64 @@ export interface components {
             /** @description The password. In the body: in the query it ends up in the logs of proxies. */
             password?: string | null;
         };
+        /** @description What came of one failed job. */
+        Dealt: {
+            /**
+             * Format: uuid
+             * @description Of which connection, if that is known.
+             */
+            connection_id?: string | null;
+            /** @description What happened and what to do, for people. */
+            detail: string;
+            /** Format: uuid */
+            id: string;
+            /** @description Whether it is closed by this. */
+            is_closed: boolean;
+            /** @enum {string} */
+            outcome: "published" | "made_due" | "moved_on" | "discarded" | "under_way" | "app_held" | "needs_reauth" | "disconnected" | "connection_gone" | "unreadable" | "already_closed" | "not_found";
+        };
+        /** @description What came of many failed jobs. */
+        DealtMany: {
+            /**
+             * Format: int64
+             * @description How many were closed, or would be.
+             */
+            closed: number;
+            /** @description Nothing was done. */
+            dry_run: boolean;
+            /**
+             * Format: int64
+             * @description How many were looked at.
+             */
+            handled: number;
+            /** @description Those that stay open, or would, and why. */
+            left_open: components["schemas"]["Dealt"][];
+            /** @description Whether there are more: send the same again, with `next` as `after`. */
+            more: boolean;
+            /** @description Where the next request begins. */
+            next?: string | null;
+            /** @description How many of each outcome. */
+            outcomes: {
+                [key: string]: number;
+            };
+            /** @description What broke this off before its end; null: nothing did. What was done stays done: go on from `next` a little later. */
+            stopped_by?: string | null;
+            /**
+             * Format: int64
+             * @description For a dry run with a filter: how many failed jobs it names. Counted up to 10,000.
+             */
+            total?: number | null;
+            /** @description There are more than `total`. */
+            total_is_at_least: boolean;
+        };
+        /** @description Why. */
+        Discard: {
+            /**
+             * @description Why, for the audit log.
+             * @default
+             */
+            reason: string;
+        };
         /** @description A connection that was taken away. */
         Disconnected: {
             /** @description Whether it was connected until now. */
@@ -819,6 +1175,75 @@ export interface components {
         };
         /** @description The `data` of an event; which, is told by its name. */
         EventData: components["schemas"]["ConnectionEvent"] | components["schemas"]["AppEvent"] | components["schemas"]["GapEvent"] | components["schemas"]["EndEvent"];
+        /** @description A failed job, as lists show it. */
+        FailedJob: {
+            /** @description How often the provider was called for it. */
+            attempts: number;
+            /**
+             * Format: uuid
+             * @description The connection that it is about, if it could be read.
+             */
+            connection_id?: string | null;
+            /** @description One sentence for people about the last error. */
+            error: string;
+            /**
+             * Format: date-time
+             * @description When it was given up on.
+             */
+            failed_at: string;
+            /**
+             * Format: uuid
+             * @description The job's id.
+             */
+            id: string;
+            /**
+             * @description The job's kind, or the queue that it came from.
+             * @example refresh_due
+             */
+            kind: string;
+            last_attempt?: components["schemas"]["Attempt"] | null;
+            /** @description The provider app, if known. */
+            provider?: string | null;
+            /** @enum {string} */
+            state: "open" | "replayed" | "discarded";
+            /** @description The trace that it belongs to, if it was traced. */
+            trace_id?: string | null;
+        };
+        /** @description One page of failed jobs. */
+        FailedJobPage: {
+            /** @description Newest first. */
+            items: components["schemas"]["FailedJob"][];
+            /** @description What to send as `after` for the next page; null: this is the last one. */
+            next?: string | null;
+            /**
+             * Format: int64
+             * @description How many there are on all pages. Counted up to 10,000.
+             */
+            total: number;
+            /** @description There are more than `total`. */
+            total_is_at_least: boolean;
+        };
+        /** @description A failed job with its whole history. */
+        FailedJobStory: components["schemas"]["FailedJob"] & {
+            /** @description What operators did to it, newest first; up to 100. */
+            audit: components["schemas"]["AuditEntry"][];
+            connection?: components["schemas"]["Connection"] | null;
+            /** @description Every call of the provider for it, oldest first. */
+            history: components["schemas"]["Attempt"][];
+            /**
+             * Format: date-time
+             * @description When this was looked at.
+             */
+            looked_at: string;
+            /** @description The message body as it came: text, or `base64:…`. */
+            payload: string;
+            /** @description The same, indented, if it is JSON. */
+            payload_pretty?: string | null;
+            /** @description The W3C trace context of the job. */
+            traceparent?: string | null;
+            /** @description Why the payload is no job that this release knows; null: it is one. */
+            unreadable?: string | null;
+        };
         /** @description What was refused, and how long to wait. */
         ForceRefresh: {
             /**
@@ -883,6 +1308,58 @@ export interface components {
             token_type: string;
             user: components["schemas"]["Person"];
         };
+        /** @description Which failed jobs, and what of them. Exactly one of `filter` and `ids`. */
+        Many: {
+            /** @description The `next` of the answer before. */
+            after?: string | null;
+            /** @description Only say what would come of it. */
+            dry_run?: boolean;
+            /** @description Which failed jobs. Everything that is named has to hold; an empty one names all that are open. */
+            filter?: {
+                /** @description Whose last attempt had this error code. */
+                code?: string;
+                /**
+                 * Format: uuid
+                 * @description Of this connection.
+                 */
+                connection?: string;
+                /** @description Of this kind. */
+                kind?: string;
+                /** @description Of this provider app. */
+                provider?: string;
+                /**
+                 * Format: date-time
+                 * @description Given up on at this time or later.
+                 */
+                since?: string;
+                /** @description In one of these states; none: any. */
+                states?: ("open" | "replayed" | "discarded")[];
+                /** @description With this text in its error, whatever the case of its letters. */
+                text?: string;
+                /**
+                 * Format: date-time
+                 * @description Given up on before this time.
+                 */
+                until?: string;
+                /** @description Of a connection of this user. */
+                user?: string;
+                /**
+                 * @description Whose last attempt had this verdict.
+                 * @enum {string}
+                 */
+                verdict?: "refreshed" | "transient" | "throttled" | "grant_invalid" | "app_fault" | "unusable";
+            };
+            /** @description These; at most 1000. */
+            ids?: string[] | null;
+            /**
+             * Format: int32
+             * @description How many of those that the filter names are dealt with by this request, newest first.
+             * @default 1000
+             */
+            limit: number;
+            /** @description Why, for the audit log. */
+            reason?: string;
+        };
         Me: {
             email: string;
             id: string;
@@ -895,6 +1372,37 @@ export interface components {
         Message: {
             /** @example Logged out successfully */
             message: string;
+        };
+        /** @description How things stand. What could not be asked is null, and `notes` say why. */
+        Overview: {
+            /**
+             * Format: date-time
+             * @description When it was looked at.
+             */
+            at: string;
+            connections?: components["schemas"]["ConnectionCounts"] | null;
+            /**
+             * Format: int64
+             * @description Failed jobs that nobody has dealt with.
+             */
+            failed_jobs_open?: number | null;
+            /**
+             * Format: uuid
+             * @description The process that leads the schedulers, if that is known: where several could, another one may.
+             */
+            leader?: string | null;
+            /** @description What could not be looked at, and why. */
+            notes: string[];
+            /** @description How many live processes there are, by role. */
+            processes?: {
+                [key: string]: number;
+            } | null;
+            /** @description The provider apps that are configured or were ever paused. */
+            provider_apps?: components["schemas"]["ProviderApp"][] | null;
+            /** @description The queues. */
+            queues: components["schemas"]["Queue"][];
+            /** @description The version of this process. */
+            version: string;
         };
         /** @description The refresh goes on. */
         Pending: {
@@ -947,6 +1455,34 @@ export interface components {
              */
             type: "https://evergrant.dev/problems/unauthenticated" | "https://evergrant.dev/problems/session-expired" | "https://evergrant.dev/problems/session-ended" | "https://evergrant.dev/problems/wrong-password" | "https://evergrant.dev/problems/csrf-header-missing" | "https://evergrant.dev/problems/forbidden" | "https://evergrant.dev/problems/insufficient-scope" | "https://evergrant.dev/problems/not-found" | "https://evergrant.dev/problems/method-not-allowed" | "https://evergrant.dev/problems/invalid-request" | "https://evergrant.dev/problems/invalid-parameter" | "https://evergrant.dev/problems/body-too-large" | "https://evergrant.dev/problems/unsupported-media-type" | "https://evergrant.dev/problems/invalid-state" | "https://evergrant.dev/problems/consent-denied" | "https://evergrant.dev/problems/consent-failed" | "https://evergrant.dev/problems/sign-in-refused" | "https://evergrant.dev/problems/other-account" | "https://evergrant.dev/problems/provider-reauth-required" | "https://evergrant.dev/problems/provider-rejected" | "https://evergrant.dev/problems/provider-unavailable" | "https://evergrant.dev/problems/app-credentials-invalid" | "https://evergrant.dev/problems/refresh-timeout" | "https://evergrant.dev/problems/not-configured" | "https://evergrant.dev/problems/rate-limited" | "https://evergrant.dev/problems/overloaded" | "https://evergrant.dev/problems/unavailable" | "https://evergrant.dev/problems/timeout" | "https://evergrant.dev/problems/bad-gateway" | "https://evergrant.dev/problems/internal";
         };
+        /** @description A live process. */
+        Process: {
+            /** @description Whether it is the one that answers. */
+            is_this: boolean;
+            /** @description Fingerprints of all keys that it decrypts with. */
+            keys: string[];
+            /** @description Whether it leads the schedulers; null: not known, since several could. */
+            leads?: boolean | null;
+            /** @description Fingerprint of the key that it encrypts with. */
+            primary_key: string;
+            /** Format: uuid */
+            process: string;
+            /**
+             * @description What it runs.
+             * @example worker
+             */
+            role: string;
+            /**
+             * Format: date-time
+             * @description When it was last heard of, in the store's time.
+             */
+            seen_at: string;
+        };
+        /** @description The live processes. */
+        Processes: {
+            /** @description By role, then by the time of their start. */
+            items: components["schemas"]["Process"][];
+        };
         /** @description The signed-in user, with their Amazon accounts. */
         Profile: {
             /** @description The Amazon accounts that are connected. */
@@ -967,6 +1503,42 @@ export interface components {
              * @description When the access token of the one in the best order ends; the next one is fetched before.
              */
             token_expires_at?: string | null;
+        };
+        /** @description A provider app. */
+        ProviderApp: {
+            /** @description The provider's error code that paused it. */
+            code?: string | null;
+            /** @description Whether this process has its client id and secret. */
+            is_configured: boolean;
+            /** @description One sentence for people. */
+            message?: string | null;
+            /**
+             * Format: date-time
+             * @description When the next probe may go through, while it is paused.
+             */
+            probe_at?: string | null;
+            /** @example amazon-na */
+            provider: string;
+            /**
+             * Format: date-time
+             * @description Since when; null for an app that was never paused.
+             */
+            since?: string | null;
+            /** @enum {string} */
+            state: "open" | "outage" | "fault";
+        };
+        /** @description A queue. */
+        Queue: {
+            /**
+             * Format: int64
+             * @description Jobs that wait; null: the queue is away.
+             */
+            depth?: number | null;
+            /**
+             * @description The kind of its jobs.
+             * @example refresh_due
+             */
+            kind: string;
         };
         /** @description Where to send the browser, in the spelling that the original's front end knows from this route. */
         ReauthAnswer: {
@@ -1009,6 +1581,19 @@ export interface components {
              * @description The version that is stored now.
              */
             version: number;
+        };
+        /** @description Why, and with what. */
+        Replay: {
+            /**
+             * @description The job to do instead: an edited payload, as JSON or as text. Of it the connection counts; version and time are taken
+             *     from the row as it is.
+             */
+            payload?: Record<string, never> | null;
+            /**
+             * @description Why, for the audit log.
+             * @default
+             */
+            reason: string;
         };
         /** @description How the Amazon grant stands, as the front end of the original project asks for it. */
         TokenStatus: {
@@ -2948,6 +3533,8 @@ export interface operations {
             query?: {
                 /** @description The `next` of the page before. */
                 after?: string;
+                /** @description Only those whose access token has ended. */
+                expired?: boolean;
                 /** @description How many, at most. */
                 limit?: number;
                 /**
@@ -2956,10 +3543,17 @@ export interface operations {
                  */
                 provider?: string;
                 /**
+                 * @description Only with this reason for not being `active`.
+                 * @example grant_invalid
+                 */
+                reason?: string;
+                /**
                  * @description Only in these states, separated by commas.
                  * @example failing,needs_reauth
                  */
                 state?: string;
+                /** @description Only those whose user, account or label begins with this, whatever the case of its letters, or whose id this is. */
+                text?: string;
                 /** @description Only of this user: for callers who see the connections of all. */
                 user?: string;
             };
@@ -3974,6 +4568,1093 @@ export interface operations {
             };
             /** @description `invalid-request`: The request cannot be understood. */
             400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden`: Not allowed. `insufficient-scope`: The API key lacks a scope. `csrf-header-missing`: A header is missing. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `rate-limited`: Too many requests. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: Something went wrong here. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `overloaded`: Too busy. `unavailable`: Not available for now. `timeout`: The request took too long. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getActivity: {
+        parameters: {
+            query?: {
+                /** @description From this minute on; without it, an hour before `until`. */
+                since?: string;
+                /** @description Until before this; without it, now. At most 48 hours after `since`. */
+                until?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What happened. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Activity"];
+                };
+            };
+            /** @description `invalid-request`: The request cannot be understood. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthenticated`: Not signed in. `session-expired`: The session token has expired. `session-ended`: The session has ended. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden`: Not allowed. `insufficient-scope`: The API key lacks a scope. `csrf-header-missing`: A header is missing. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid-parameter`: A parameter is missing or wrong. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `rate-limited`: Too many requests. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: Something went wrong here. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `overloaded`: Too busy. `unavailable`: Not available for now. `timeout`: The request took too long. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listAuditLog: {
+        parameters: {
+            query?: {
+                /** @description The `next` of the page before. */
+                after?: string;
+                /** @description How many, at most. */
+                limit?: number;
+                /** @description Only about this: the id of a failed job or a connection. */
+                subject?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One page of it. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuditPage"];
+                };
+            };
+            /** @description `invalid-request`: The request cannot be understood. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthenticated`: Not signed in. `session-expired`: The session token has expired. `session-ended`: The session has ended. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden`: Not allowed. `insufficient-scope`: The API key lacks a scope. `csrf-header-missing`: A header is missing. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid-parameter`: A parameter is missing or wrong. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `rate-limited`: Too many requests. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: Something went wrong here. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `overloaded`: Too busy. `unavailable`: Not available for now. `timeout`: The request took too long. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getConnectionStory: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The connection. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Its story. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConnectionStory"];
+                };
+            };
+            /** @description `invalid-request`: The request cannot be understood. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthenticated`: Not signed in. `session-expired`: The session token has expired. `session-ended`: The session has ended. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden`: Not allowed. `insufficient-scope`: The API key lacks a scope. `csrf-header-missing`: A header is missing. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not-found`: Not found. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid-parameter`: A parameter is missing or wrong. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `rate-limited`: Too many requests. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: Something went wrong here. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `overloaded`: Too busy. `unavailable`: Not available for now. `timeout`: The request took too long. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listFailedJobs: {
+        parameters: {
+            query?: {
+                /** @description The `next` of the page before. */
+                after?: string;
+                /**
+                 * @description Only those whose last attempt had this error code.
+                 * @example server_error
+                 */
+                code?: string;
+                /** @description Only of this connection. */
+                connection?: string;
+                /**
+                 * @description Only of this kind.
+                 * @example refresh_due
+                 */
+                kind?: string;
+                /** @description How many, at most. */
+                limit?: number;
+                /**
+                 * @description Only of this provider app.
+                 * @example amazon-na
+                 */
+                provider?: string;
+                /** @description Only those given up on at this time or later. */
+                since?: string;
+                /**
+                 * @description Only in these states, separated by commas: `open`, `replayed`, `discarded`.
+                 * @example open
+                 */
+                state?: string;
+                /** @description Only those with this text in their error, whatever the case of its letters. */
+                text?: string;
+                /** @description Only those given up on before this time. */
+                until?: string;
+                /** @description Only of connections of this user. */
+                user?: string;
+                /**
+                 * @description Only those whose last attempt had this verdict.
+                 * @example transient
+                 */
+                verdict?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One page of them. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FailedJobPage"];
+                };
+            };
+            /** @description `invalid-request`: The request cannot be understood. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthenticated`: Not signed in. `session-expired`: The session token has expired. `session-ended`: The session has ended. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden`: Not allowed. `insufficient-scope`: The API key lacks a scope. `csrf-header-missing`: A header is missing. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid-parameter`: A parameter is missing or wrong. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `rate-limited`: Too many requests. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: Something went wrong here. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `overloaded`: Too busy. `unavailable`: Not available for now. `timeout`: The request took too long. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    showFailedJob: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The failed job. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The failed job. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FailedJobStory"];
+                };
+            };
+            /** @description `invalid-request`: The request cannot be understood. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthenticated`: Not signed in. `session-expired`: The session token has expired. `session-ended`: The session has ended. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden`: Not allowed. `insufficient-scope`: The API key lacks a scope. `csrf-header-missing`: A header is missing. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not-found`: Not found. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid-parameter`: A parameter is missing or wrong. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `rate-limited`: Too many requests. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: Something went wrong here. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `overloaded`: Too busy. `unavailable`: Not available for now. `timeout`: The request took too long. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    discardFailedJob: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The failed job. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        /** @description Why; may be empty. */
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["Discard"] | null;
+            };
+        };
+        responses: {
+            /** @description What came of it. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Dealt"];
+                };
+            };
+            /** @description `invalid-request`: The request cannot be understood. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthenticated`: Not signed in. `session-expired`: The session token has expired. `session-ended`: The session has ended. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden`: Not allowed. `insufficient-scope`: The API key lacks a scope. `csrf-header-missing`: A header is missing. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not-found`: Not found. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `body-too-large`: The body is too long. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported-media-type`: The body has an unknown type. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid-parameter`: A parameter is missing or wrong. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `rate-limited`: Too many requests. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: Something went wrong here. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `overloaded`: Too busy. `unavailable`: Not available for now. `timeout`: The request took too long. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    replayFailedJob: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The failed job. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        /** @description Why, and with what; may be empty. */
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["Replay"] | null;
+            };
+        };
+        responses: {
+            /** @description What came of it. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Dealt"];
+                };
+            };
+            /** @description `invalid-request`: The request cannot be understood. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthenticated`: Not signed in. `session-expired`: The session token has expired. `session-ended`: The session has ended. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden`: Not allowed. `insufficient-scope`: The API key lacks a scope. `csrf-header-missing`: A header is missing. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not-found`: Not found. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `body-too-large`: The body is too long. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported-media-type`: The body has an unknown type. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid-parameter`: A parameter is missing or wrong. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `rate-limited`: Too many requests. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: Something went wrong here. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `overloaded`: Too busy. `unavailable`: Not available for now. `timeout`: The request took too long. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    discardFailedJobs: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description Which, and why. */
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Many"];
+            };
+        };
+        responses: {
+            /** @description What came of them. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DealtMany"];
+                };
+            };
+            /** @description `invalid-request`: The request cannot be understood. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthenticated`: Not signed in. `session-expired`: The session token has expired. `session-ended`: The session has ended. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden`: Not allowed. `insufficient-scope`: The API key lacks a scope. `csrf-header-missing`: A header is missing. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `body-too-large`: The body is too long. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported-media-type`: The body has an unknown type. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid-parameter`: A parameter is missing or wrong. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `rate-limited`: Too many requests. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: Something went wrong here. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `overloaded`: Too busy. `unavailable`: Not available for now. `timeout`: The request took too long. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    replayFailedJobs: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description Which, and why. */
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Many"];
+            };
+        };
+        responses: {
+            /** @description What came of them. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DealtMany"];
+                };
+            };
+            /** @description `invalid-request`: The request cannot be understood. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthenticated`: Not signed in. `session-expired`: The session token has expired. `session-ended`: The session has ended. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden`: Not allowed. `insufficient-scope`: The API key lacks a scope. `csrf-header-missing`: A header is missing. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `body-too-large`: The body is too long. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported-media-type`: The body has an unknown type. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid-parameter`: A parameter is missing or wrong. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `rate-limited`: Too many requests. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: Something went wrong here. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `overloaded`: Too busy. `unavailable`: Not available for now. `timeout`: The request took too long. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getOverview: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description How things stand. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Overview"];
+                };
+            };
+            /** @description `invalid-request`: The request cannot be understood. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthenticated`: Not signed in. `session-expired`: The session token has expired. `session-ended`: The session has ended. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden`: Not allowed. `insufficient-scope`: The API key lacks a scope. `csrf-header-missing`: A header is missing. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `rate-limited`: Too many requests. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: Something went wrong here. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `overloaded`: Too busy. `unavailable`: Not available for now. `timeout`: The request took too long. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listProcesses: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The live processes. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Processes"];
+                };
+            };
+            /** @description `invalid-request`: The request cannot be understood. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthenticated`: Not signed in. `session-expired`: The session token has expired. `session-ended`: The session has ended. */
+            401: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -1,5 +1,204 @@
-import { PageHead } from '../../components/PageHead';
+import { useQuery } from '@tanstack/react-query';
+import { getRouteApi, Link } from '@tanstack/react-router';
+import { type ReactNode, useState } from 'react';
 
+import { useDisconnect, useRefreshNow } from '../../app/connections';
+import { StateBadge } from '../../components/Badge';
+import { Button } from '../../components/Button';
+import { Card } from '../../components/Card';
+import { CopyId } from '../../components/CopyId';
+import { ConfirmDialog } from '../../components/Dialog';
+import { Icon } from '../../components/Icon';
+import { PageHead } from '../../components/PageHead';
+import { EmptyState, ErrorState, Skeleton } from '../../components/States';
+import { Countdown, RelativeTime } from '../../components/Time';
+import { accountWords, providerWords } from '../../lib/words';
+import { AttemptsTable } from '../connections/AttemptsTable';
+import { ConnectionTimes } from '../connections/ConnectionTimes';
+import { AuditTable } from './AuditTable';
+import { JobsTable } from './JobsTable';
+import { storyQuery, useReadAgain } from './queries';
+import type { Connection, ConnectionStory } from './shapes';
+import { reasonLabel, STATE_MEANINGS } from './words';
+
+const route = getRouteApi('/signed-in/ops/connections/$id');
+
+/** Everything that is known of a connection but its tokens. */
 export function OpsConnectionPage() {
-  return <PageHead title="Connection" />;
+  const { id } = route.useParams();
+  const { data, error, refetch, isFetching } = useQuery(storyQuery(id));
+  return (
+    <>
+      <Link to="/ops/connections" className="back">
+        <Icon name="chevronLeft" size={16} />
+        Connections
+      </Link>
+      {data ? (
+        <Story story={data} />
+      ) : (
+        <>
+          <PageHead title="Connection" />
+          <Card>
+            {error ? (
+              <ErrorState error={error} onRetry={() => void refetch()} isRetrying={isFetching} />
+            ) : (
+              <Skeleton lines={8} label="Loading the connection" />
+            )}
+          </Card>
+        </>
+      )}
+    </>
+  );
+}
+
+function Story({ story }: { story: ConnectionStory }) {
+  const { connection, key, attempts, failed_jobs: jobs, audit } = story;
+  const { name } = accountWords(connection);
+  const { state, reason, last_error, user } = connection;
+  return (
+    <>
+      <PageHead
+        title={name}
+        beside={<StateBadge state={state} />}
+        description={`${providerWords(connection.provider)}, of ${user}`}
+        actions={<Actions connection={connection} />}
+      />
+      <div className="stack">
+        <Card title="How it stands">
+          <div className="stack">
+            <p className="prose">
+              {STATE_MEANINGS[state]} {reason && state !== 'disconnected' && `${reasonLabel(reason)}.`}
+            </p>
+            {last_error && (
+              <p className="notice" data-tone={state === 'needs_reauth' ? 'bad' : 'warn'}>
+                {last_error}
+              </p>
+            )}
+            {state !== 'disconnected' && <ConnectionTimes connection={connection} />}
+          </div>
+        </Card>
+        <Card
+          flush
+          title="Attempts"
+          description="Calls of the provider that did not succeed at once, newest first; up to 100."
+        >
+          {attempts.length === 0 ? (
+            <EmptyState icon="check" title="Nothing to tell">
+              Every refresh went well at once.
+            </EmptyState>
+          ) : (
+            <AttemptsTable attempts={attempts} caption={`Attempts to refresh ${name}`} />
+          )}
+        </Card>
+        <Card flush title="Open failed jobs" description="Nobody has dealt with these.">
+          {jobs.length === 0 ? (
+            <EmptyState icon="check" title="No open failed job">
+              Nothing of this connection waits for an operator.
+            </EmptyState>
+          ) : (
+            <JobsTable jobs={jobs} caption={`Open failed jobs of ${name}`} />
+          )}
+        </Card>
+        <Card flush title="What operators did">
+          {audit.length === 0 ? (
+            <EmptyState icon="user" title="Nothing yet">
+              No operator has acted on this connection.
+            </EmptyState>
+          ) : (
+            <AuditTable entries={audit} caption={`What operators did to ${name}`} />
+          )}
+        </Card>
+        <Card title="Details">
+          <dl className="facts">
+            <Fact name="Connection id">
+              <CopyId id={connection.id} name="connection id" />
+            </Fact>
+            <Fact name="User">
+              <Link to="/ops/connections" search={{ user }}>
+                {user}
+              </Link>
+            </Fact>
+            <Fact name="Account">{connection.account || 'Not known'}</Fact>
+            <Fact name="Scopes">{connection.scopes || 'Not known'}</Fact>
+            <Fact name="Version of its tokens">{connection.version}</Fact>
+            <Fact name="Jobs failed in a row">{connection.failures}</Fact>
+            <Fact name="Encrypted with">
+              {key ? <CopyId id={key} name="key fingerprint" /> : 'No tokens'}
+            </Fact>
+            <Fact name="Leased by a worker">
+              <Countdown at={connection.leased_until} none="No" past="No" />
+            </Fact>
+            <Fact name="Permission given">
+              <RelativeTime at={connection.consent_at} none="Not known" withLocal />
+            </Fact>
+            <Fact name="Made">
+              <RelativeTime at={connection.created_at} withLocal />
+            </Fact>
+          </dl>
+        </Card>
+      </div>
+    </>
+  );
+}
+
+function Fact({ name, children }: { name: string; children: ReactNode }) {
+  return (
+    <div>
+      <dt>{name}</dt>
+      <dd>{children}</dd>
+    </div>
+  );
+}
+
+function Actions({ connection }: { connection: Connection }) {
+  const refresh = useRefreshNow();
+  const disconnect = useDisconnect();
+  const readAgain = useReadAgain();
+  const [isAsking, ask] = useState(false);
+  const { name } = accountWords(connection);
+  const isGone = connection.state === 'disconnected';
+  if (isGone) return null;
+  return (
+    <>
+      {connection.state !== 'needs_reauth' && (
+        <Button
+          icon="refresh"
+          isPending={refresh.isPending}
+          onPress={() => {
+            refresh.mutate(connection, { onSettled: () => void readAgain() });
+          }}
+        >
+          Refresh now
+        </Button>
+      )}
+      <Button
+        icon="unlink"
+        isPending={disconnect.isPending}
+        onPress={() => {
+          ask(true);
+        }}
+      >
+        Disconnect
+      </Button>
+      <ConfirmDialog
+        isOpen={isAsking}
+        isDangerous
+        title={`Disconnect ${name}?`}
+        confirm="Disconnect"
+        onConfirm={() => {
+          ask(false);
+          disconnect.mutate(connection, { onSettled: () => void readAgain() });
+        }}
+        onClose={() => {
+          ask(false);
+        }}
+      >
+        <p>
+          This is the connection of {connection.user}. Its tokens are deleted here, and everything that works
+          with the account stops at once.
+        </p>
+        <p>Only its user can connect it again.</p>
+      </ConfirmDialog>
+    </>
+  );
 }

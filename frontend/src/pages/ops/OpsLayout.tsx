@@ -1,5 +1,7 @@
 import { Link, Outlet } from '@tanstack/react-router';
 
+import '../../styles/ops.css';
+
 const current = { 'aria-current': 'page' } as const;
 
 /** The pages of operators, and the way between them. */
@@ -7,16 +9,16 @@ export function OpsLayout() {
   return (
     <>
       <nav className="subnav" aria-label="Operations">
-        <Link to="/ops" activeOptions={{ exact: true }} activeProps={current}>
+        <Link to="/ops" activeOptions={{ exact: true, includeSearch: false }} activeProps={current}>
           Overview
         </Link>
-        <Link to="/ops/connections" activeProps={current}>
+        <Link to="/ops/connections" activeOptions={{ includeSearch: false }} activeProps={current}>
           Connections
         </Link>
         <Link to="/ops/processes" activeProps={current}>
           Processes
         </Link>
-        <Link to="/ops/failed-jobs" activeProps={current}>
+        <Link to="/ops/failed-jobs" activeOptions={{ includeSearch: false }} activeProps={current}>
           Failed jobs
         </Link>
       </nav>

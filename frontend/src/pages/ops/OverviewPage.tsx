@@ -1,5 +1,154 @@
-import { PageHead } from '../../components/PageHead';
+import { useQuery } from '@tanstack/react-query';
+import { Link, type LinkProps } from '@tanstack/react-router';
 
+import { Banner } from '../../components/Banner';
+import { Card } from '../../components/Card';
+import { PageHead } from '../../components/PageHead';
+import { ErrorState, Skeleton } from '../../components/States';
+import { RelativeTime } from '../../components/Time';
+import { STATES, type Tone } from '../../lib/words';
+import { ActivityCharts } from './ActivityCharts';
+import { ProviderApps } from './ProviderApps';
+import { overviewQuery } from './queries';
+import type { Overview } from './shapes';
+import { many, number } from './words';
+
+/** How things stand, at a glance. */
 export function OverviewPage() {
-  return <PageHead title="Overview" />;
+  const { data, error, refetch, isFetching } = useQuery(overviewQuery);
+  return (
+    <>
+      <PageHead
+        title="Overview"
+        description={
+          data && (
+            <>
+              Evergrant {data.version}, looked at <RelativeTime at={data.at} />. This page keeps itself up to
+              date.
+            </>
+          )
+        }
+      />
+      <div className="stack">
+        {data ? (
+          <Standing overview={data} isOld={error !== null} />
+        ) : (
+          <Card>
+            {error ? (
+              <ErrorState error={error} onRetry={() => void refetch()} isRetrying={isFetching} />
+            ) : (
+              <Skeleton lines={6} label="Loading how things stand" />
+            )}
+          </Card>
+        )}
+        <ActivityCharts />
+      </div>
+    </>
+  );
+}
+
+function Standing({ overview, isOld }: { overview: Overview; isOld: boolean }) {
+  const { notes, provider_apps: apps, processes } = overview;
+  const isAlone = processes && !['serve', 'worker'].some((role) => (processes[role] ?? 0) > 0);
+  return (
+    <>
+      {isOld && (
+        <Banner tone="warn" title="These numbers are not fresh">
+          The last look did not succeed. It is tried again every 15 seconds.
+        </Banner>
+      )}
+      {notes.length > 0 && (
+        <Banner tone="warn" title="Some of this could not be looked at">
+          {notes.map((note) => (
+            <p key={note}>{note}</p>
+          ))}
+        </Banner>
+      )}
+      {isAlone && (
+        <Banner tone="bad" title="No worker is running">
+          Nothing is refreshed until one is started: <code>evergrant worker</code>, or{' '}
+          <code>evergrant serve</code> for everything in one process.
+        </Banner>
+      )}
+      <Tiles overview={overview} />
+      <ProviderApps apps={apps ?? null} />
+    </>
+  );
+}
+
+function Tiles({ overview }: { overview: Overview }) {
+  const { connections, failed_jobs_open: jobs, processes } = overview;
+  const expired = connections?.expired;
+  const all = !processes ? null : Object.values(processes).reduce((sum, count) => sum + count, 0);
+  return (
+    <ul className="tiles" aria-label="Numbers">
+      <Tile label="Connections" value={connections?.total} to={{ to: '/ops/connections' }} />
+      {Object.entries(STATES).map(([state, { label, tone }]) => (
+        <Tile
+          key={state}
+          label={label}
+          tone={tone}
+          value={connections?.by_state[state]}
+          to={{ to: '/ops/connections', search: { state } }}
+        />
+      ))}
+      <Tile label="Due now" value={connections?.due} note="To be refreshed at once" />
+      <Tile
+        label="Token has ended"
+        tone={expired ? 'bad' : 'good'}
+        value={expired}
+        to={{ to: '/ops/connections', search: { expired: 'true' } }}
+      />
+      <Tile label="Refreshed" value={connections?.refreshed} note="Within the last hour" />
+      <Tile
+        label="Open failed jobs"
+        tone={jobs ? 'warn' : 'good'}
+        value={jobs}
+        to={{ to: '/ops/failed-jobs' }}
+      />
+      <Tile
+        label="Processes"
+        value={all}
+        {...(processes
+          ? {
+              note: Object.entries(processes)
+                .map(([role, count]) => many(count, role))
+                .join(', '),
+            }
+          : {})}
+        to={{ to: '/ops/processes' }}
+      />
+    </ul>
+  );
+}
+
+interface TileProps {
+  label: string;
+  value: number | null | undefined;
+  tone?: Tone;
+  note?: string;
+  to?: Pick<LinkProps, 'to' | 'search'>;
+}
+
+function Tile({ label, value, tone, note, to }: TileProps) {
+  const content = (
+    <>
+      <span className="tile-label" data-tone={tone}>
+        {label}
+      </span>
+      <span className="tile-number">{typeof value === 'number' ? number(value) : 'Not known'}</span>
+      {note && <span className="muted small">{note}</span>}
+    </>
+  );
+  return (
+    <li>
+      {to ? (
+        <Link {...to} className="tile">
+          {content}
+        </Link>
+      ) : (
+        <div className="tile">{content}</div>
+      )}
+    </li>
+  );
 }

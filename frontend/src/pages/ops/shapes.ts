@@ -1,0 +1,23 @@
+/** What the API for operators answers, by the names that the pages use. */
+
+import type { components } from '../../services/api';
+
+type Schemas = components['schemas'];
+
+export type Activity = Schemas['Activity'];
+export type Attempt = Schemas['Attempt'];
+export type AuditEntry = Schemas['AuditEntry'];
+export type Connection = Schemas['Connection'];
+export type ConnectionPage = Schemas['ConnectionPage'];
+export type ConnectionStory = Schemas['ConnectionStory'];
+export type Dealt = Schemas['Dealt'];
+export type DealtMany = Schemas['DealtMany'];
+export type FailedJob = Schemas['FailedJob'];
+export type FailedJobPage = Schemas['FailedJobPage'];
+export type FailedJobStory = Schemas['FailedJobStory'];
+export type Line = Schemas['ActivitySeries'];
+export type Many = Schemas['Many'];
+export type Overview = Schemas['Overview'];
+export type Process = Schemas['Process'];
+export type Processes = Schemas['Processes'];
+export type ProviderApp = Schemas['ProviderApp'];
