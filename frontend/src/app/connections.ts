@@ -79,7 +79,10 @@ export function useRefreshNow() {
       else toasts.show('info', `The refresh of ${name} goes on. This page shows when it is done.`);
     },
     onError: explain,
-    onSettled: () => queries.invalidateQueries({ queryKey: CONNECTIONS }),
+    onSettled: () => {
+      // Not waited for: what was asked for is done, or not, by now.
+      void queries.invalidateQueries({ queryKey: CONNECTIONS });
+    },
   });
 }
 
@@ -116,6 +119,9 @@ export function useDisconnect() {
       toasts.show('good', `${accountWords(connection).name} is disconnected. Its tokens are deleted here.`);
     },
     onError: explain,
-    onSettled: () => queries.invalidateQueries({ queryKey: CONNECTIONS }),
+    onSettled: () => {
+      // Not waited for: what was asked for is done, or not, by now.
+      void queries.invalidateQueries({ queryKey: CONNECTIONS });
+    },
   });
 }

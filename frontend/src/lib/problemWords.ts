@@ -52,7 +52,11 @@ export function problemWords(error: unknown): ProblemWords {
     };
   }
   if (error instanceof SessionUnavailable) {
-    return { title: 'Not possible for the moment', detail: error.message };
+    return {
+      title: 'Evergrant cannot be reached just now',
+      detail: 'Nobody was signed out. This page goes on by itself in a moment.',
+      advice: 'Your connections are kept alive without it.',
+    };
   }
   if (isNetworkError(error)) {
     return {
@@ -74,8 +78,8 @@ export function isWorthRetrying(error: unknown): boolean {
 
 /** The same in one line, for a toast. */
 export function problemLine(error: unknown): string {
+  if (error instanceof SessionUnavailable) return error.message;
   const { title, detail, advice } = problemWords(error);
-  if (error instanceof SessionUnavailable) return detail;
   // What is said about the provider is for operators.
   if (error instanceof ApiProblem) return advice === undefined ? detail : `${title}. ${advice}`;
   return `${title}. ${detail}`;

@@ -115,8 +115,8 @@ function History({ connection }: { connection: Connection }) {
           </div>
         )
       ) : data.items.length === 0 ? (
-        <EmptyState icon="check" title="Nothing to tell">
-          Every refresh of this account went well at once.
+        <EmptyState icon="check" title="No trouble so far">
+          No refresh of this account has gone wrong.
         </EmptyState>
       ) : (
         <AttemptsTable

@@ -9,9 +9,8 @@ interface DoorProps {
   children?: ReactNode;
 }
 
-/** The pages before one is in: one card in the middle. */
-export function DoorLayout({ title, description, children }: DoorProps) {
-  usePageTitle(title);
+/** What is around the pages before one is in: one card in the middle. */
+export function Door({ children }: { children: ReactNode }) {
   return (
     <div className="door">
       <header className="brand">
@@ -19,12 +18,20 @@ export function DoorLayout({ title, description, children }: DoorProps) {
         Evergrant
       </header>
       <main className="door-main">
-        <div className="card door-card">
-          <h1 tabIndex={-1}>{title}</h1>
-          {description !== undefined && <p className="muted">{description}</p>}
-          {children}
-        </div>
+        <div className="card door-card">{children}</div>
       </main>
     </div>
+  );
+}
+
+/** A page before one is in. */
+export function DoorLayout({ title, description, children }: DoorProps) {
+  usePageTitle(title);
+  return (
+    <Door>
+      <h1 tabIndex={-1}>{title}</h1>
+      {description !== undefined && <p className="muted">{description}</p>}
+      {children}
+    </Door>
   );
 }
