@@ -2,7 +2,6 @@ import { useQuery } from '@tanstack/react-query';
 import { getRouteApi, Link } from '@tanstack/react-router';
 
 import { attemptsQuery, connectionQuery } from '../app/connections';
-import { StateBadge } from '../components/Badge';
 import { Card } from '../components/Card';
 import { CopyId } from '../components/CopyId';
 import { Icon } from '../components/Icon';
@@ -13,7 +12,7 @@ import { accountWords, type Connection, providerWords, scopeWords } from '../lib
 import { AttemptsTable } from './connections/AttemptsTable';
 import { ConnectionActions } from './connections/ConnectionActions';
 import { ConnectionTimes } from './connections/ConnectionTimes';
-import { WhatItMeans } from './connections/WhatItMeans';
+import { StandingBadge, WhatItMeans } from './connections/WhatItMeans';
 
 const route = getRouteApi('/signed-in/connections/$id');
 
@@ -30,7 +29,7 @@ export function ConnectionPage() {
       {/* The same heading before and after, so that the focus stays on it. */}
       <PageHead
         title={data ? accountWords(data).name : 'Connection'}
-        beside={data && <StateBadge state={data.state} />}
+        beside={data && <StandingBadge connection={data} />}
         description={data && providerWords(data.provider)}
       />
       {data ? (

@@ -1,10 +1,9 @@
 import { Link } from '@tanstack/react-router';
 
-import { StateBadge } from '../../components/Badge';
 import { accountWords, type Connection, providerWords } from '../../lib/words';
 import { ConnectionActions } from './ConnectionActions';
 import { ConnectionTimes } from './ConnectionTimes';
-import { WhatItMeans } from './WhatItMeans';
+import { StandingBadge, WhatItMeans } from './WhatItMeans';
 
 /** One account on the list. */
 export function ConnectionCard({ connection }: { connection: Connection }) {
@@ -32,7 +31,7 @@ export function ConnectionCard({ connection }: { connection: Connection }) {
             )}
           </p>
         </div>
-        <StateBadge state={connection.state} />
+        <StandingBadge connection={connection} />
       </div>
       <WhatItMeans connection={connection} />
       {connection.state !== 'disconnected' && <ConnectionTimes connection={connection} />}

@@ -1,3 +1,4 @@
+import { StateBadge } from '../../components/Badge';
 import { useNow } from '../../lib/ticker';
 import { daysUntil, localDay, timeOf } from '../../lib/time';
 import { type Connection, reasonWords, stateWords } from '../../lib/words';
@@ -25,15 +26,33 @@ export function consentWarning(
   return `Your permission ${when} (${localDay(end)}). Reconnect to renew it for another year.`;
 }
 
+/** Whether the token ran out before another could be fetched: whoever uses the account notices by now. */
+export function isLate(
+  { state, failures, expires_at }: Pick<Connection, 'state' | 'failures' | 'expires_at'>,
+  now: number,
+): boolean {
+  const end = timeOf(expires_at);
+  return state === 'active' && failures > 0 && end !== undefined && end <= now;
+}
+
+/** The badge of a connection. One that is late is in trouble, though attempts have not been given up. */
+export function StandingBadge({ connection }: { connection: Connection }) {
+  const now = useNow(10_000);
+  return <StateBadge state={isLate(connection, now) ? 'failing' : connection.state} />;
+}
+
 /** How a connection stands in sentences; `undefined`: it is well, and that is all. */
-export function standing({
-  state,
-  reason,
-  failures,
-}: Pick<Connection, 'state' | 'reason' | 'failures'>): string | undefined {
+export function standing(
+  connection: Pick<Connection, 'state' | 'reason' | 'failures' | 'expires_at'>,
+  now: number,
+): string | undefined {
+  const { state, reason, failures } = connection;
   const { meaning } = stateWords(state);
   switch (state) {
     case 'active':
+      if (isLate(connection, now)) {
+        return 'The token has ended, and Amazon has not given a new one yet. It is tried again; you need not do anything.';
+      }
       return failures > 0
         ? 'The last refresh did not succeed. It is tried again; the present token goes on working until it ends.'
         : undefined;
@@ -49,8 +68,8 @@ export function standing({
 
 /** The state of a connection in sentences; `always`: also if it is well. */
 export function WhatItMeans({ connection, always = false }: { connection: Connection; always?: boolean }) {
-  const now = useNow(60_000);
-  const said = standing(connection) ?? (always ? stateWords(connection.state).meaning : undefined);
+  const now = useNow(10_000);
+  const said = standing(connection, now) ?? (always ? stateWords(connection.state).meaning : undefined);
   const warning = consentWarning(connection, now);
   if (said === undefined && warning === undefined) return null;
   return (

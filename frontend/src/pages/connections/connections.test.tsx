@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 
 import { aConnection } from '../../testing';
 import { inOrder } from './order';
-import { consentWarning, standing } from './WhatItMeans';
+import { consentWarning, isLate, standing } from './WhatItMeans';
 
 // Days are those of the reader, wherever the test runs.
 const NOW = new Date(2026, 10, 23, 12).getTime();
@@ -28,19 +28,29 @@ describe('the warning about a permission that ends', () => {
 });
 
 describe('how a connection stands', () => {
+  const BEFORE = Date.parse('2026-11-23T12:30:00Z');
+  const AFTER = Date.parse('2026-11-23T13:30:00Z');
+
+  it('does not call a token good that has ended', () => {
+    expect(standing(aConnection({ failures: 1 }), AFTER)).toMatch(/token has ended/);
+    expect(isLate(aConnection({ failures: 1 }), AFTER)).toBe(true);
+    // Due this very moment, and nothing has gone wrong.
+    expect(isLate(aConnection(), AFTER)).toBe(false);
+  });
+
   it('is not worth a word while it is well', () => {
-    expect(standing(aConnection())).toBeUndefined();
+    expect(standing(aConnection(), BEFORE)).toBeUndefined();
   });
 
   it('calms while it is tried again', () => {
-    expect(standing(aConnection({ failures: 1 }))).toMatch(/tried again/);
+    expect(standing(aConnection({ failures: 1 }), BEFORE)).toMatch(/tried again/);
     expect(standing(aConnection({ state: 'failing', reason: 'attempts_exhausted' }))).toMatch(
       /need not do anything/,
     );
   });
 
   it('says why, and what to do, when the grant has ended', () => {
-    const words = standing(aConnection({ state: 'needs_reauth', reason: 'undecryptable' }));
+    const words = standing(aConnection({ state: 'needs_reauth', reason: 'undecryptable' }), BEFORE);
     expect(words).toMatch(/cannot be read/);
     expect(words).toMatch(/Reconnect the account/);
   });
