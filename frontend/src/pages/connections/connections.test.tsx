@@ -44,7 +44,7 @@ describe('how a connection stands', () => {
 
   it('calms while it is tried again', () => {
     expect(standing(aConnection({ failures: 1 }), BEFORE)).toMatch(/tried again/);
-    expect(standing(aConnection({ state: 'failing', reason: 'attempts_exhausted' }))).toMatch(
+    expect(standing(aConnection({ state: 'failing', reason: 'attempts_exhausted' }), BEFORE)).toMatch(
       /need not do anything/,
     );
   });
