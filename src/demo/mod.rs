@@ -9,8 +9,10 @@ mod view;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
+use evergrant_api::hash_password;
 use evergrant_contract::connection::{IfPresent, NewConnection};
 use evergrant_contract::ids::ProviderName;
+use evergrant_contract::people::User;
 use evergrant_contract::ports::{Clock, Store};
 use evergrant_contract::secret::Secret;
 use evergrant_contract::timing::{Margin, after};
@@ -47,10 +49,11 @@ pub async fn run(config: Config, args: &DemoArgs) -> Result<(), Failed> {
     let process = roles::start(&config, Roles::SERVE).await?;
     let clock = SystemClock::start();
     let users = connect(process.shape.store.as_ref(), &sim, &clock, args.connections).await?;
+    let password = let_people_in(process.shape.store.as_ref(), &users, &clock).await?;
 
     let stop = process.stopper();
     let mut view = View::new(&process.shape, users.clone(), args.output.json).await;
-    view.opening(process.address, args.connections, TOKEN_LIFETIME);
+    view.opening(process.address, args.connections, TOKEN_LIFETIME, &email(&users[0]), &password);
     let store = std::sync::Arc::clone(&process.shape.store);
     let running = tokio::spawn(process.run());
     let scenes = script::play(&sim, &users);
@@ -94,6 +97,9 @@ fn configured(config: Config, sim: &Sim, folder: &std::path::Path) -> Result<Con
         client_id: Some(defaults.client_id),
         client_secret: defaults.client_secrets.into_iter().next().map(Secret::new),
         token_url: Some(sim.token_url()),
+        authorize_url: Some(sim.url().join("ap/oa").context("the simulated Amazon's address")?),
+        api_url: Some(sim.url().clone()),
+        identity_url: Some(sim.url().clone()),
         ..ProviderApp::default()
     };
     config.providers = [(provider()?, app)].into();
@@ -103,6 +109,35 @@ fn configured(config: Config, sim: &Sim, folder: &std::path::Path) -> Result<Con
 
 fn provider() -> anyhow::Result<ProviderName> {
     Ok(PROVIDER.parse()?)
+}
+
+/// What people sign in with.
+fn email(user: &str) -> String {
+    format!("{user}@example.com")
+}
+
+/// Makes every owner of a connection a user, and the first one an admin with a password: it works for as long as the demo
+/// runs, and is shown for that reason.
+async fn let_people_in(store: &dyn Store, users: &[String], clock: &dyn Clock) -> anyhow::Result<Secret> {
+    for user in users {
+        let person = User {
+            id: user.parse()?,
+            email: email(user),
+            name: user.clone(),
+            account: user.clone(),
+            is_admin: Some(user) == users.first(),
+            is_active: true,
+            profile_ids: Vec::new(),
+            marketplace_ids: Vec::new(),
+            created_at: clock.now(),
+        };
+        store.save_user(&person).await?;
+    }
+    let password = Secret::new(Keyring::generate_key().expose().chars().take(16).collect::<String>());
+    if let Some(first) = users.first() {
+        store.set_password(&first.parse()?, Some(&hash_password(&password)?)).await?;
+    }
+    Ok(password)
 }
 
 /// Grants at the simulated Amazon, stored as an import would: the names of their users.
@@ -119,8 +154,8 @@ async fn connect(store: &dyn Store, sim: &Sim, clock: &dyn Clock, count: u32) ->
         connections.push(NewConnection {
             user: user.parse()?,
             provider: provider()?,
-            account: String::new(),
-            label: String::new(),
+            account: user.clone(),
+            label: email(user),
             scopes: "advertising::campaign_management".to_owned(),
             access_token: Some(Secret::new(issued.access_token)),
             refresh_token: Some(Secret::new(issued.refresh_token)),

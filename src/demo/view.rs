@@ -10,6 +10,7 @@ use evergrant_contract::connection::{Connection, ConnectionFilter};
 use evergrant_contract::event::{Event, Outcome};
 use evergrant_contract::ids::ConnectionId;
 use evergrant_contract::ports::{Clock, Heard, Store};
+use evergrant_contract::secret::Secret;
 use evergrant_contract::state::State;
 use evergrant_sim::Stats;
 use futures::StreamExt as _;
@@ -70,11 +71,21 @@ impl View {
         }
     }
 
-    pub(super) fn opening(&mut self, address: SocketAddr, connections: u32, lifetime: Duration) {
+    pub(super) fn opening(
+        &mut self,
+        address: SocketAddr,
+        connections: u32,
+        lifetime: Duration,
+        email: &str,
+        password: &Secret,
+    ) {
         self.tell(&format!(
             "{connections} connections whose access tokens live for {} s, and a simulated Amazon that rotates refresh tokens.\n\
-             Metrics: http://{address}/metrics   Readiness: http://{address}/readyz   Ctrl-C ends it.\n",
-            lifetime.as_secs()
+             Open http://{address} and sign in as {email} with {}\n\
+             API: http://{address}/api/docs   Metrics: http://{address}/metrics   Ctrl-C ends it.\n",
+            lifetime.as_secs(),
+            // Made a moment ago for a database that is thrown away.
+            password.expose()
         ));
     }
 
