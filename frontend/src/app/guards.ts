@@ -34,11 +34,3 @@ function toSignIn(from: string) {
     replace: true,
   });
 }
-
-/** Somebody opened a page of operators and is none. */
-export class NotAnOperator extends Error {}
-
-/** Lets in admins only. The API looks at each request by itself; this is for people who followed a link. */
-export function adminsOnly(me: Me): void {
-  if (!me.is_admin) throw new NotAnOperator('This page is for operators.');
-}

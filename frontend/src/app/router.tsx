@@ -15,9 +15,9 @@ import { NotFoundPage } from '../pages/NotFoundPage';
 import { ProfileLanding } from '../pages/ProfileLanding';
 import { SignInPage } from '../pages/SignInPage';
 import { CONNECTION_FILTERS, JOB_FILTERS } from '../pages/ops/filters';
-import { OpsError } from '../pages/OpsError';
+import { OpsGate } from '../pages/OpsGate';
 import { AppShell } from './AppShell';
-import { adminsOnly, signedInOnly } from './guards';
+import { signedInOnly } from './guards';
 import { DoorError, DoorPending, PageError, PagePending, Root } from './Root';
 import { localPath } from '../lib/redirect';
 import { session } from '../services/api';
@@ -109,15 +109,11 @@ export const connectionRoute = createRoute({
   component: ConnectionPage,
 });
 
-/** The pages of operators. Nobody else loads their code. */
+/** The pages of operators, loaded when they are opened. */
 const ops = createRoute({
   getParentRoute: () => signedIn,
   path: '/ops',
-  beforeLoad: ({ context }) => {
-    adminsOnly(context.me);
-  },
-  errorComponent: OpsError,
-  component: lazyRouteComponent(() => import('../pages/ops/OpsLayout'), 'OpsLayout'),
+  component: OpsGate,
 });
 
 const opsOverview = createRoute({

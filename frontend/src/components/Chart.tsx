@@ -37,19 +37,20 @@ export function Chart({ title, description, beside, empty, ...shape }: ChartProp
             size="sm"
             variant="quiet"
             aria-pressed={isTable}
-            aria-label={`Show “${title}” as a table`}
             onPress={() => {
               showTable(!isTable);
             }}
           >
-            {isTable ? 'Chart' : 'Table'}
+            Table<span className="visually-hidden"> of {title}</span>
           </Button>
         )}
       </div>
       {isEmpty ? (
         <p className="chart-empty">{empty ?? 'Nothing happened in this time.'}</p>
       ) : isTable ? (
-        <div className="chart-table">
+        // What scrolls has to be reachable by keyboard.
+        // eslint-disable-next-line jsx-a11y/no-noninteractive-tabindex
+        <div className="chart-table" role="group" aria-label={`${title} in numbers`} tabIndex={0}>
           <Table
             caption={title}
             stacks={false}

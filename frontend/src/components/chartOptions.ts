@@ -86,6 +86,7 @@ export function chartOptions(
     axes: [
       {
         ...axis,
+        size: 28,
         grid: { show: false },
         ...(steps
           ? {

@@ -42,8 +42,7 @@ export function ActivityCharts() {
               to="/ops"
               search={each === '1h' ? {} : { span: each }}
               resetScroll={false}
-              activeOptions={{ exact: true, includeSearch: false }}
-              activeProps={{ 'aria-current': each === span ? 'true' : undefined }}
+              activeOptions={{ exact: true }}
             >
               {label}
             </Link>

@@ -8,7 +8,7 @@ import { Card } from '../../components/Card';
 import { CopyId } from '../../components/CopyId';
 import { Icon } from '../../components/Icon';
 import { PageHead } from '../../components/PageHead';
-import { EmptyState, ErrorState, Skeleton } from '../../components/States';
+import { ErrorState, Skeleton } from '../../components/States';
 import { RelativeTime } from '../../components/Time';
 import { accountWords, providerWords } from '../../lib/words';
 import { AttemptsTable } from '../connections/AttemptsTable';
@@ -92,9 +92,7 @@ function Details({ job }: { job: FailedJobStory }) {
         <TheConnection connection={job.connection ?? null} id={job.connection_id ?? null} />
         <Card flush title="Attempts" description="Every call of the provider for this job, oldest first.">
           {history.length === 0 ? (
-            <EmptyState icon="key" title="The provider was not asked">
-              The job failed before its first call.
-            </EmptyState>
+            <p className="card-body muted">The job failed before its first call.</p>
           ) : (
             <AttemptsTable attempts={history} caption="Attempts of this job" />
           )}
@@ -102,15 +100,13 @@ function Details({ job }: { job: FailedJobStory }) {
         <Card title="Payload" description="The job as it came out of the queue.">
           {/* A region that scrolls has to be reachable by keyboard. */}
           {/* eslint-disable-next-line jsx-a11y/no-noninteractive-tabindex */}
-          <pre className="payload" tabIndex={0} role="region" aria-label="Payload">
+          <pre className="payload" tabIndex={0} role="group" aria-label="The payload as text">
             {job.payload_pretty ?? job.payload}
           </pre>
         </Card>
         <Card flush title="What operators did">
           {audit.length === 0 ? (
-            <EmptyState icon="user" title="Nothing yet">
-              No operator has dealt with this job.
-            </EmptyState>
+            <p className="card-body muted">No operator has dealt with this job.</p>
           ) : (
             <AuditTable entries={audit} caption="What operators did to this job" />
           )}

@@ -143,15 +143,15 @@ function Jobs({ page, search, isStale }: { page: FailedJobPage; search: JobSearc
         <div className="bulk">
           <span role="status">
             {many(ids.length, 'job')} chosen.{' '}
-            <button
-              type="button"
-              className="link"
-              onClick={() => {
+            <Button
+              size="sm"
+              variant="quiet"
+              onPress={() => {
                 choose({});
               }}
             >
               Choose none
-            </button>
+            </Button>
           </span>
           {both('chosen', { ids })}
         </div>

@@ -11,9 +11,12 @@ interface JobFiltersProps {
   onClear: (() => void) | undefined;
 }
 
+const MORE = ['code', 'user', 'connection', 'since', 'until'] as const;
+
 /** Which failed jobs are shown, and dealt with when all are. */
 export function JobFilters({ search, onChange, onClear }: JobFiltersProps) {
   const kinds = [...new Set([...Object.keys(KINDS), ...(search.kind ? [search.kind] : [])])];
+  const isMoreUsed = MORE.some((name) => search[name] !== undefined);
   return (
     <FilterForm
       label="Filter failed jobs"
@@ -58,11 +61,31 @@ export function JobFilters({ search, onChange, onClear }: JobFiltersProps) {
             </option>
           ))}
       </SelectField>
-      <FilterInput name="code" label="Error code" value={search.code} placeholder="Such as server_error" />
-      <FilterInput name="user" label="User" value={search.user} />
-      <FilterInput name="connection" label="Connection id" value={search.connection} />
-      <FilterInput type="datetime-local" name="since" label="Given up since" value={toField(search.since)} />
-      <FilterInput type="datetime-local" name="until" label="Given up before" value={toField(search.until)} />
+      <details className="filters-more" open={isMoreUsed}>
+        <summary>More filters</summary>
+        <div>
+          <FilterInput
+            name="code"
+            label="Error code"
+            value={search.code}
+            placeholder="Such as server_error"
+          />
+          <FilterInput name="user" label="User" value={search.user} />
+          <FilterInput name="connection" label="Connection id" value={search.connection} />
+          <FilterInput
+            type="datetime-local"
+            name="since"
+            label="Given up since"
+            value={toField(search.since)}
+          />
+          <FilterInput
+            type="datetime-local"
+            name="until"
+            label="Given up before"
+            value={toField(search.until)}
+          />
+        </div>
+      </details>
     </FilterForm>
   );
 }

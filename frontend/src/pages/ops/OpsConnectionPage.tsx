@@ -10,7 +10,7 @@ import { CopyId } from '../../components/CopyId';
 import { ConfirmDialog } from '../../components/Dialog';
 import { Icon } from '../../components/Icon';
 import { PageHead } from '../../components/PageHead';
-import { EmptyState, ErrorState, Skeleton } from '../../components/States';
+import { ErrorState, Skeleton } from '../../components/States';
 import { Countdown, RelativeTime } from '../../components/Time';
 import { accountWords, providerWords } from '../../lib/words';
 import { AttemptsTable } from '../connections/AttemptsTable';
@@ -83,27 +83,21 @@ function Story({ story }: { story: ConnectionStory }) {
           description="Calls of the provider that did not succeed at once, newest first; up to 100."
         >
           {attempts.length === 0 ? (
-            <EmptyState icon="check" title="Nothing to tell">
-              Every refresh went well at once.
-            </EmptyState>
+            <p className="card-body muted">Every refresh went well at once.</p>
           ) : (
             <AttemptsTable attempts={attempts} caption={`Attempts to refresh ${name}`} />
           )}
         </Card>
         <Card flush title="Open failed jobs" description="Nobody has dealt with these.">
           {jobs.length === 0 ? (
-            <EmptyState icon="check" title="No open failed job">
-              Nothing of this connection waits for an operator.
-            </EmptyState>
+            <p className="card-body muted">Nothing of this connection waits for an operator.</p>
           ) : (
             <JobsTable jobs={jobs} caption={`Open failed jobs of ${name}`} />
           )}
         </Card>
         <Card flush title="What operators did">
           {audit.length === 0 ? (
-            <EmptyState icon="user" title="Nothing yet">
-              No operator has acted on this connection.
-            </EmptyState>
+            <p className="card-body muted">No operator has acted on this connection.</p>
           ) : (
             <AuditTable entries={audit} caption={`What operators did to ${name}`} />
           )}

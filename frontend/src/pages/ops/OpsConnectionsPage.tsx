@@ -44,13 +44,7 @@ const columns: readonly DataColumn<Connection>[] = [
   {
     id: 'user',
     header: 'User',
-    cell: ({ user }) => (
-      <span className="cell-name">
-        <span className="truncate" title={user}>
-          {user}
-        </span>
-      </span>
-    ),
+    cell: ({ user }) => user,
   },
   { id: 'provider', header: 'Provider app', cell: ({ provider }) => providerWords(provider) },
   {

@@ -20,9 +20,7 @@ export function jobColumns(onDeed: (deed: Deed, job: FailedJob) => void): DataCo
           <Link to="/ops/failed-jobs/$id" params={{ id }} className="nowrap">
             {kindWords(kind)}
           </Link>
-          <span className="muted small truncate">
-            {provider ? providerWords(provider) : 'Provider app not known'}
-          </span>
+          <span className="muted small">{provider ? providerWords(provider) : 'Provider app not known'}</span>
         </span>
       ),
     },

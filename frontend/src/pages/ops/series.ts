@@ -126,9 +126,9 @@ export function buckets(activity: Activity, series: 'seconds_left' | 'force_seco
 /** The bars of a histogram, and what each is called. */
 export function histogram(found: readonly Bucket[], bound: (seconds: number) => string): Chart {
   const labels = found.map(({ to }, index) => {
-    if (to !== Infinity) return `up to ${bound(to)}`;
+    if (to !== Infinity) return `≤ ${bound(to)}`;
     const before = found[index - 1];
-    return before ? `over ${bound(before.to)}` : 'any';
+    return before ? `> ${bound(before.to)}` : 'any';
   });
   const values = found.map(({ count }) => count);
   const isNothing = values.every((count) => count === 0);
@@ -148,7 +148,8 @@ export function percentile(found: readonly Bucket[], share: number): number | un
   if (total === 0) return undefined;
   const wanted = share * total;
   let below = 0;
-  let from = 0;
+  // How far below zero the first bucket reaches is not known.
+  let from = Math.min(0, found[0]?.to ?? 0);
   for (const { to, count } of found) {
     if (count > 0 && below + count >= wanted) {
       return to === Infinity ? from : from + (to - from) * ((wanted - below) / count);

@@ -56,7 +56,11 @@ export function jobStateWords(state: string): Words {
 
 /** What came of a job, as a heading over a number. */
 const OUTCOMES: Record<string, Words> = {
-  published: { label: 'Replayed', tone: 'good', meaning: 'A fresh refresh is in the queue.' },
+  published: {
+    label: 'Refresh in the queue',
+    tone: 'good',
+    meaning: 'The connection is refreshed within seconds.',
+  },
   made_due: {
     label: 'Made due',
     tone: 'good',
@@ -95,10 +99,10 @@ export function outcomeWords(outcome: string): Words {
 }
 
 const ACTIONS: Record<string, string> = {
-  replay_job: 'Replayed a failed job',
-  discard_job: 'Discarded a failed job',
-  refresh_connection: 'Refreshed the connection',
-  disconnect_connection: 'Disconnected the connection',
+  replay_job: 'Replay',
+  discard_job: 'Discard',
+  refresh_connection: 'Refresh by hand',
+  disconnect_connection: 'Disconnect',
 };
 
 export const actionWords = (action: string) => ACTIONS[action] ?? sentence(action);

@@ -1,13 +1,15 @@
-import type { ErrorComponentProps } from '@tanstack/react-router';
+import { getRouteApi, lazyRouteComponent } from '@tanstack/react-router';
 
-import { NotAnOperator } from '../app/guards';
-import { PageError } from '../app/Root';
 import { ButtonLink } from '../components/Button';
 import { PageHead } from '../components/PageHead';
 
-/** Why a page of operators could not be shown. */
-export function OpsError(props: ErrorComponentProps) {
-  return props.error instanceof NotAnOperator ? <ForOperators /> : <PageError {...props} />;
+const signedIn = getRouteApi('/signed-in');
+const OpsLayout = lazyRouteComponent(() => import('./ops/OpsLayout'), 'OpsLayout');
+
+/** Lets in operators only. The API looks at each request by itself; this is for people who followed a link. */
+export function OpsGate() {
+  const { me } = signedIn.useRouteContext();
+  return me.is_admin ? <OpsLayout /> : <ForOperators />;
 }
 
 function ForOperators() {
