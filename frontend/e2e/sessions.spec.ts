@@ -66,7 +66,9 @@ test('five tabs with an expired session make one refresh', async ({ page, contex
 test('a session that ends while the page is open is renewed unseen', async ({ page, person }) => {
   await signsIn(page, person);
   const expired = expiries([page]);
-  const renewed = page.waitForResponse((response) => response.url().endsWith('/api/auth/refresh'));
+  const renewed = page.waitForResponse((response) => response.url().endsWith('/api/auth/refresh'), {
+    timeout: 30_000,
+  });
   await expect(async () => {
     await comesBack(page);
     expect(expired.get(page)).toBeGreaterThan(0);

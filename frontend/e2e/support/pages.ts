@@ -11,7 +11,7 @@ export const THEMES: readonly Theme[] = ['light', 'dark'];
 /** Waits until nothing is loading any more. */
 async function settled(page: Page): Promise<void> {
   await expect(page.getByRole('heading', { level: 1 })).toBeVisible();
-  await expect(page.locator('[aria-busy="true"]')).toHaveCount(0);
+  await expect(page.getByRole('status', { name: /^Loading/ })).toHaveCount(0);
 }
 
 /** Goes to every page in turn, and calls this on each. */
