@@ -1,5 +1,4 @@
 //! Tells cargo to look at the folder of the built front end: files that are new there are no change that it sees by itself.
-#![expect(clippy::print_stdout, reason = "this is how a build script talks to cargo")]
 
 fn main() {
     println!("cargo::rerun-if-changed=../frontend/dist");

@@ -26,7 +26,7 @@ pub struct Args {
     screenshots: bool,
     /// Passed on to `playwright test`
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-    args: Vec<String>,
+    playwright: Vec<String>,
 }
 
 /// What is tested.
@@ -93,7 +93,7 @@ fn start_worlds(shapes: &[Shape], servers: Option<&Servers>, logs: &Path) -> Res
     };
     thread::scope(|scope| {
         let starting: Vec<_> = shapes.iter().map(|shape| scope.spawn(move || start(*shape))).collect();
-        let joined = starting.into_iter().map(|world| world.join());
+        let joined = starting.into_iter().map(thread::ScopedJoinHandle::join);
         joined.map(|world| world.unwrap_or_else(|_| Err(anyhow!("the start of a system panicked")))).collect()
     })
 }
@@ -104,7 +104,7 @@ fn test(args: &Args, worlds: &[World], folder: &Path) -> Result<()> {
     let file = tempfile::NamedTempFile::new()?;
     serde_json::to_writer(&file, &told)?;
     let mut playwright = npm::npm(&["exec", "--offline", "--", "playwright", "test"]);
-    playwright.args(&args.args).args(args.screenshots.then_some("screenshots"));
+    playwright.args(&args.playwright).args(args.screenshots.then_some("screenshots"));
     playwright.env("EVERGRANT_WORLDS", file.path()).env("EVERGRANT_BROWSER_OUTPUT", folder.join("results"));
     playwright.env("EVERGRANT_CHROMIUM", services::chromium().context("Chromium is not installed")?);
     if args.screenshots {
