@@ -226,7 +226,8 @@ impl Config {
             problems.refuse(!is_origin, "api.allowed_origins", reason, remedy);
         }
         let readable = |url: &Option<Url>| url.as_ref().is_some_and(|url| url.scheme() == "http" && !is_loopback(url));
-        let reason = "Browsers keep the session's cookie on https only (and on this machine): nobody could stay signed in.";
+        let reason =
+            "Browsers keep the session's cookie on https only (and on this machine): nobody could stay signed in.";
         let remedy = "Put a TLS proxy in front and write its https address.";
         problems.refuse(readable(&api.public_url), "api.public_url", reason, remedy);
     }

@@ -278,8 +278,13 @@ fn every_setting_that_must_not_be_zero_is_refused_at_zero() {
 
 #[test]
 fn shown_secrets_are_hidden() {
-    let config =
-        load(&[("FERNET_KEY", HUSH), ("AMAZON_CLIENT_SECRET", HUSH), ("DATABASE_URL", HUSH), ("AMQP_URL", HUSH), ("JWT_SECRET_KEY", HUSH)]);
+    let config = load(&[
+        ("FERNET_KEY", HUSH),
+        ("AMAZON_CLIENT_SECRET", HUSH),
+        ("DATABASE_URL", HUSH),
+        ("AMQP_URL", HUSH),
+        ("JWT_SECRET_KEY", HUSH),
+    ]);
     let shown = serde_json::to_string(&config).unwrap();
     assert!(!shown.contains(HUSH));
     assert_eq!(shown.matches("<set>").count(), 7, "three apps, the key, two URLs, the sessions' secret");

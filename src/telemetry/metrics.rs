@@ -26,12 +26,7 @@ use Kind::{Counter, Gauge, Histogram};
 
 /// Name, kind, unit and help of every metric, in the order of their names.
 pub(super) const METRICS: &[(&str, Kind, Unit, &str)] = &[
-    (
-        "evergrant_amc_calls_total",
-        Counter,
-        Unit::Count,
-        "Calls of the Ads and AMC API, by how they ended.",
-    ),
+    ("evergrant_amc_calls_total", Counter, Unit::Count, "Calls of the Ads and AMC API, by how they ended."),
     (
         "evergrant_amc_retries_total",
         Counter,
@@ -47,18 +42,8 @@ pub(super) const METRICS: &[(&str, Kind, Unit, &str)] = &[
         Unit::Count,
         "Connections that became needs_reauth: their users have to connect again, or a key has to be given back.",
     ),
-    (
-        "evergrant_consents_total",
-        Counter,
-        Unit::Count,
-        "Consents that people came back from, by what became of them.",
-    ),
-    (
-        "evergrant_event_streams",
-        Gauge,
-        Unit::Count,
-        "Event streams open in this process.",
-    ),
+    ("evergrant_consents_total", Counter, Unit::Count, "Consents that people came back from, by what became of them."),
+    ("evergrant_event_streams", Gauge, Unit::Count, "Event streams open in this process."),
     (
         "evergrant_failed_jobs_total",
         Counter,
@@ -71,66 +56,21 @@ pub(super) const METRICS: &[(&str, Kind, Unit, &str)] = &[
         Unit::Count,
         "Callers who joined a forced refresh that was under way in this process.",
     ),
-    (
-        "evergrant_force_flights_total",
-        Counter,
-        Unit::Count,
-        "Forced refreshes begun in this process.",
-    ),
+    ("evergrant_force_flights_total", Counter, Unit::Count, "Forced refreshes begun in this process."),
     (
         "evergrant_force_jobs_total",
         Counter,
         Unit::Count,
         "Publications of forced refreshes: again, since the job may be lost; not_taken, since the queue was away.",
     ),
-    (
-        "evergrant_force_outcomes_total",
-        Counter,
-        Unit::Count,
-        "What callers of forced refreshes were told.",
-    ),
-    (
-        "evergrant_force_seconds",
-        Histogram,
-        Unit::Seconds,
-        "How long callers waited for a forced refresh.",
-    ),
-    (
-        "evergrant_force_waiting",
-        Gauge,
-        Unit::Count,
-        "Callers who wait for a forced refresh now.",
-    ),
-    (
-        "evergrant_http_in_flight",
-        Gauge,
-        Unit::Count,
-        "Requests in hand.",
-    ),
-    (
-        "evergrant_http_rate_limited_total",
-        Counter,
-        Unit::Count,
-        "Requests refused by rate limits.",
-    ),
-    (
-        "evergrant_http_request_seconds",
-        Histogram,
-        Unit::Seconds,
-        "How long requests took until their answer began.",
-    ),
-    (
-        "evergrant_http_requests_total",
-        Counter,
-        Unit::Count,
-        "Requests answered; status 499: the client was gone.",
-    ),
-    (
-        "evergrant_http_turned_away_total",
-        Counter,
-        Unit::Count,
-        "Requests turned away because too many were in hand.",
-    ),
+    ("evergrant_force_outcomes_total", Counter, Unit::Count, "What callers of forced refreshes were told."),
+    ("evergrant_force_seconds", Histogram, Unit::Seconds, "How long callers waited for a forced refresh."),
+    ("evergrant_force_waiting", Gauge, Unit::Count, "Callers who wait for a forced refresh now."),
+    ("evergrant_http_in_flight", Gauge, Unit::Count, "Requests in hand."),
+    ("evergrant_http_rate_limited_total", Counter, Unit::Count, "Requests refused by rate limits."),
+    ("evergrant_http_request_seconds", Histogram, Unit::Seconds, "How long requests took until their answer began."),
+    ("evergrant_http_requests_total", Counter, Unit::Count, "Requests answered; status 499: the client was gone."),
+    ("evergrant_http_turned_away_total", Counter, Unit::Count, "Requests turned away because too many were in hand."),
     ("evergrant_jobs_published_total", Counter, Unit::Count, "RefreshDue jobs that this scheduler published."),
     (
         "evergrant_leases_busy_total",
@@ -144,12 +84,7 @@ pub(super) const METRICS: &[(&str, Kind, Unit, &str)] = &[
         Unit::Count,
         "Leases that lapsed without a report: a refresh token may have been spent and its reply lost.",
     ),
-    (
-        "evergrant_password_checks_total",
-        Counter,
-        Unit::Count,
-        "Passwords checked when people signed in with one.",
-    ),
+    ("evergrant_password_checks_total", Counter, Unit::Count, "Passwords checked when people signed in with one."),
     (
         "evergrant_provider_app_held",
         Gauge,
@@ -181,12 +116,7 @@ pub(super) const METRICS: &[(&str, Kind, Unit, &str)] = &[
         Unit::Count,
         "Session tokens presented, by what they were worth; reused: the session was ended, since it may have been stolen.",
     ),
-    (
-        "evergrant_sessions_opened_total",
-        Counter,
-        Unit::Count,
-        "Sessions opened by people who signed in.",
-    ),
+    ("evergrant_sessions_opened_total", Counter, Unit::Count, "Sessions opened by people who signed in."),
 ];
 
 /// An exporter whose histograms have buckets that suit them.

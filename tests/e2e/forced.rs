@@ -1,5 +1,6 @@
 //! Forced refreshes: a thousand refusals, three API processes, one call.
 
+use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
 use reqwest::Method;
@@ -204,7 +205,7 @@ fn queue_up(world: &mut World, jobs: usize) {
         let user = format!("due-{number}");
         let refresh_token = world.sim.grant(&user).refresh_token;
         let row = json!({ "user_id": user, "provider": "amazon-na", "refresh_token": refresh_token });
-        lines.push_str(&format!("{row}\n"));
+        writeln!(lines, "{row}").unwrap();
     }
     std::fs::write(&file, lines).unwrap();
     world.ask(&["connections", "import", file.to_str().unwrap(), "--json"]).success();

@@ -67,7 +67,8 @@ impl Refresh<'_> {
         }
         let mut pauses = quick_pauses();
         loop {
-            if let Err(wait) = self.provider.admit(self.job.payload.kind(), self.context.settings.admit_patience).await {
+            if let Err(wait) = self.provider.admit(self.job.payload.kind(), self.context.settings.admit_patience).await
+            {
                 let finding = Finding::Throttled { retry_after: Some(wait) };
                 return self.concluded(finding, None, tally);
             }

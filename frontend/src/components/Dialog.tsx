@@ -1,4 +1,4 @@
-import { type ReactNode, useEffect, useId, useRef } from 'react';
+import { type ReactNode, useId, useLayoutEffect, useRef } from 'react';
 
 import { Button } from './Button';
 
@@ -32,10 +32,14 @@ interface ModalProps {
 export function Modal({ isOpen, title, children, actions, isWide = false, onClose }: ModalProps) {
   const dialog = useRef<HTMLDialogElement>(null);
   const id = useId();
-  useEffect(() => {
+  // Closed before it is taken away, so that the browser gives the focus back.
+  useLayoutEffect(() => {
     const element = dialog.current;
-    if (isOpen && element?.open === false) element.showModal();
-    if (!isOpen && element?.open === true) element.close();
+    if (!isOpen || !element) return;
+    element.showModal();
+    return () => {
+      element.close();
+    };
   }, [isOpen]);
   return (
     <dialog

@@ -12,8 +12,8 @@ mod state;
 mod warden;
 
 pub(crate) use install::{Need, install_what_is_missing};
-pub use postgres::Postgres;
 pub(crate) use ports::{free_ports, random_hex};
+pub use postgres::Postgres;
 pub(crate) use programs::{chromium, psql};
 pub use rabbit::Rabbit;
 pub(crate) use running::Running;

@@ -11,8 +11,8 @@ use evergrant_contract::state::Reason;
 use evergrant_testkit::Reply;
 use tokio::task::JoinHandle;
 
-use crate::reads::Reads;
 use super::{SECOND, World};
+use crate::reads::Reads;
 use crate::waits::LocalTokens;
 
 const MINUTE: Duration = Duration::from_mins(1);

@@ -1,4 +1,4 @@
-import { type ReactNode } from 'react';
+import { type ReactNode, useLayoutEffect, useRef } from 'react';
 
 import { Button } from '../../components/Button';
 
@@ -14,15 +14,28 @@ interface FilterFormProps {
 
 /** Filters. A choice holds at once, a text when Enter or the button is pressed. */
 export function FilterForm({ label, shown, onChange, onClear, children }: FilterFormProps) {
-  const read = (form: HTMLFormElement) => {
+  const form = useRef<HTMLFormElement>(null);
+  const changed = useRef<string>(undefined);
+  // The form is made anew with what the address says; whoever chose something goes on from there.
+  useLayoutEffect(() => {
+    if (changed.current === undefined) return;
+    const field = form.current?.elements.namedItem(changed.current);
+    if (field instanceof HTMLElement) field.focus();
+    changed.current = undefined;
+  }, [shown]);
+  const read = (filled: HTMLFormElement) => {
+    const active = document.activeElement;
+    changed.current =
+      active instanceof HTMLInputElement || active instanceof HTMLSelectElement ? active.name : undefined;
     const fields: Record<string, string> = {};
-    for (const [name, value] of new FormData(form)) if (typeof value === 'string') fields[name] = value;
+    for (const [name, value] of new FormData(filled)) if (typeof value === 'string') fields[name] = value;
     onChange(fields);
   };
   return (
     <search>
       <form
         key={shown}
+        ref={form}
         className="filters"
         aria-label={label}
         onSubmit={(event) => {

@@ -53,7 +53,7 @@ export function ManyDialog({ deed, which, onClose, onDone }: ManyDialogProps) {
               Try again
             </Button>
           )}
-          {(phase === 'working' || (phase === 'asking' && total > 0)) && (
+          {(phase === 'working' || (phase === 'asking' && isUseful(progress))) && (
             <Button
               variant={deed === 'discard' ? 'danger' : 'primary'}
               isPending={phase === 'working'}
@@ -84,7 +84,7 @@ export function ManyDialog({ deed, which, onClose, onDone }: ManyDialogProps) {
         )}
         {phase === 'done' && <Result deed={deed} progress={progress} />}
       </div>
-      {phase === 'asking' && total > 0 && (
+      {phase === 'asking' && isUseful(progress) && (
         <TextField
           label="Reason (optional)"
           help="It stands in the audit log beside your name."
@@ -95,6 +95,11 @@ export function ManyDialog({ deed, which, onClose, onDone }: ManyDialogProps) {
       )}
     </Modal>
   );
+}
+
+/** Whether anything would be closed, as far as the dry run looked. */
+function isUseful({ total, totalIsAtLeast, looked, closed }: Progress): boolean {
+  return total > 0 && (closed > 0 || looked < total || totalIsAtLeast);
 }
 
 function howMany({ total, totalIsAtLeast }: Progress): string {

@@ -1,11 +1,13 @@
 import { Link, Outlet } from '@tanstack/react-router';
 
 import '../../styles/ops.css';
+import { useKeptFocus } from './focus';
 
 const current = { 'aria-current': 'page' } as const;
 
 /** The pages of operators, and the way between them. */
 export function OpsLayout() {
+  useKeptFocus();
   return (
     <>
       <nav className="subnav" aria-label="Operations">
