@@ -26,8 +26,8 @@ export function ManyDialog({ deed, which, onClose, onDone }: ManyDialogProps) {
   const [reason, setReason] = useState('');
   const { phase, total, trouble } = progress;
   const { title, verb, doing } = VERBS[deed];
+  // While it works, leaving stops it.
   const close = () => {
-    if (phase === 'working') return;
     if (phase === 'done') onDone();
     onClose();
   };
@@ -36,11 +36,7 @@ export function ManyDialog({ deed, which, onClose, onDone }: ManyDialogProps) {
       isOpen
       isWide
       title={title}
-      onClose={() => {
-        if (phase === 'working') stop();
-        close();
-        if (phase === 'working') onClose();
-      }}
+      onClose={close}
       actions={
         <>
           {phase === 'working' ? (

@@ -12,6 +12,7 @@ import {
 } from './filters';
 import { keyTrouble } from './keys';
 import { payloadProblem } from './payload';
+import { added, type Progress } from './useDealWithMany';
 
 test('fields that are empty are not in the address', () => {
   expect(filled(JOB_FILTERS, { text: '  timed out ', kind: '', user: '   ', code: undefined })).toEqual({
@@ -73,4 +74,31 @@ test('an edited payload has to be a JSON object', () => {
   expect(payloadProblem('{"kind":"refresh_due"}')).toBeUndefined();
   expect(payloadProblem('[]')).toMatch(/object/);
   expect(payloadProblem('{')).toMatch(/^This is no JSON/);
+});
+
+test('each page of many jobs is added to those before', () => {
+  const before: Progress = {
+    phase: 'working',
+    total: 400,
+    totalIsAtLeast: false,
+    looked: 400,
+    handled: 200,
+    closed: 150,
+    outcomes: { published: 150, under_way: 50 },
+  };
+  const page = {
+    dry_run: false,
+    handled: 200,
+    closed: 199,
+    outcomes: { published: 199, needs_reauth: 1 },
+    left_open: [],
+    more: false,
+    total_is_at_least: false,
+  };
+  expect(added(before, page)).toEqual({
+    ...before,
+    handled: 400,
+    closed: 349,
+    outcomes: { published: 349, under_way: 50, needs_reauth: 1 },
+  });
 });

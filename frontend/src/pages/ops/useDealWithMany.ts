@@ -2,6 +2,7 @@
 
 import { useCallback, useEffect, useRef, useState } from 'react';
 
+import { toasts } from '../../components/toasts';
 import { problemLine } from '../../lib/problemWords';
 import api from '../../services/api';
 import type { JobFilter } from './filters';
@@ -63,6 +64,7 @@ export function useDealWithMany(deed: Deed, which: Which) {
   const [progress, show] = useState<Progress>(NOTHING);
   const stopping = useRef(false);
   const isStopping = useCallback(() => stopping.current, []);
+  const isGone = useRef(false);
   const readAgain = useReadAgain();
   const [wish] = useState(which);
 
@@ -85,10 +87,12 @@ export function useDealWithMany(deed: Deed, which: Which) {
   }, [deed, wish]);
 
   useEffect(() => {
+    isGone.current = false;
     void Promise.resolve().then(look);
     return () => {
-      // Whoever leaves the page stops it: nothing goes on that nobody sees.
+      // Whoever leaves stops it: nothing goes on that nobody sees.
       stopping.current = true;
+      isGone.current = true;
     };
   }, [look]);
 
@@ -118,6 +122,7 @@ export function useDealWithMany(deed: Deed, which: Which) {
     } catch (error) {
       show({ ...now, phase: 'done', trouble: problemLine(error) });
     }
+    if (isGone.current) toasts.show('info', `Stopped. ${now.closed} of ${now.handled} jobs were closed.`);
     await readAgain();
   };
 
