@@ -95,14 +95,14 @@ function Tiles({ overview }: { overview: Overview }) {
       <Tile label="Due now" value={connections?.due} note="To be refreshed at once" />
       <Tile
         label="Token has ended"
-        tone={expired ? 'bad' : 'good'}
+        tone={toneOf(expired, 'bad')}
         value={expired}
         to={{ to: '/ops/connections', search: { expired: 'true' } }}
       />
       <Tile label="Refreshed" value={connections?.refreshed} note="Within the last hour" />
       <Tile
         label="Open failed jobs"
-        tone={jobs ? 'warn' : 'good'}
+        tone={toneOf(jobs, 'warn')}
         value={jobs}
         to={{ to: '/ops/failed-jobs' }}
       />
@@ -120,6 +120,12 @@ function Tiles({ overview }: { overview: Overview }) {
       />
     </ul>
   );
+}
+
+/** None is good; what is not known is not. */
+function toneOf(count: number | null | undefined, some: Tone): Tone {
+  if (typeof count !== 'number') return 'neutral';
+  return count > 0 ? some : 'good';
 }
 
 interface TileProps {
