@@ -112,7 +112,8 @@ fn a_wrong_command_line_ends_with_2_and_a_store_that_is_away_with_4() {
     let away = desk
         .with("EVERGRANT_MODE", "cluster")
         .with("DATABASE_URL", "postgres://evergrant:hidden-password@127.0.0.1:1/evergrant")
-        .with("AMQP_URL", "amqp://evergrant:hidden-password@127.0.0.1:1");
+        .with("AMQP_URL", "amqp://evergrant:hidden-password@127.0.0.1:1")
+        .with("JWT_SECRET_KEY", "a-session-secret-of-more-than-32-characters");
     for args in [&["connections", "list"][..], &["migrate"], &["serve"]] {
         let said = away.run(args).ended(4);
         assert!(said.err.contains("127.0.0.1:1") && !said.err.contains("hidden-password"), "{}", said.err);
