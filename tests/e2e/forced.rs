@@ -165,6 +165,9 @@ fn backlog_world(small: bool) -> Option<World> {
     world.set("EVERGRANT_PROVIDERS_AMAZON_NA_REQUESTS_PER_SECOND", "100000");
     world.set("EVERGRANT_SCHEDULER_QUEUE_HIGH_WATER", "1000000");
     world.set("EVERGRANT_SCHEDULER_PUBLISH_PER_SECOND", "100000");
+    // Each of them once.
+    world.set("EVERGRANT_SCHEDULER_REPUBLISH_AFTER_SECS", "600");
+    world.set("EVERGRANT_DATABASE_POOL_SIZE", "8");
     world.set("EVERGRANT_FORCE_WAIT_MS", "25000");
     if small {
         // A small backlog has to last.

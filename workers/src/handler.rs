@@ -20,6 +20,7 @@ use tracing::{Instrument, debug, error, info, info_span, warn};
 use crate::findings;
 use crate::gate::{Gate, Passage};
 use crate::refresh::Refresh;
+use crate::right_of_way::RightOfWay;
 use crate::settings::WorkerSettings;
 use crate::writer::{Writer, Written, store_pauses};
 
@@ -37,6 +38,7 @@ pub(crate) struct Context {
     pub(crate) providers: HashMap<ProviderName, Arc<dyn Provider>>,
     pub(crate) gate: Gate,
     pub(crate) writer: Writer,
+    pub(crate) right_of_way: RightOfWay,
     pub(crate) tasks: TaskTracker,
     /// No new work.
     pub(crate) stop: CancellationToken,
@@ -68,6 +70,13 @@ impl JobHandler for RefreshHandler {
 
 impl Context {
     async fn run(&self, job: Job) -> Fate {
+        let _ahead = match job.payload.kind() {
+            JobKind::ForceRefresh => Some(self.right_of_way.go_ahead()),
+            JobKind::RefreshDue => {
+                self.right_of_way.step_aside(self.clock.as_ref()).await;
+                None
+            }
+        };
         if let Payload::ForceRefresh { deadline, .. } = job.payload
             && deadline <= self.clock.now()
         {

@@ -6,6 +6,7 @@ mod findings;
 mod gate;
 mod handler;
 mod refresh;
+mod right_of_way;
 mod service;
 mod settings;
 mod writer;

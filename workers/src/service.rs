@@ -11,6 +11,7 @@ use tracing::info;
 
 use crate::gate::Gate;
 use crate::handler::{Context, RefreshHandler};
+use crate::right_of_way::RightOfWay;
 use crate::settings::{SettingsError, WorkerSettings};
 use crate::writer::Writer;
 
@@ -66,6 +67,7 @@ impl Workers {
             providers: providers.collect(),
             gate,
             writer,
+            right_of_way: RightOfWay::default(),
             tasks: TaskTracker::new(),
             stop: self.stop.clone(),
         })))
