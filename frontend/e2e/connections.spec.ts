@@ -1,4 +1,4 @@
-import { account, consents, expect, signsIn, test } from './support/test';
+import { account, consents, expect, refresh, signsIn, test } from './support/test';
 
 test('a person signs in through the consent page, is connected, and is still there after a reload', async ({
   page,
@@ -59,7 +59,7 @@ test('an outage of Amazon is told, costs no connection, and is over by itself', 
 }) => {
   await signsIn(page, person);
   await amazon.breaks({ kind: 'status', status: 503, on: 'any' });
-  await page.getByRole('button', { name: /^Refresh now: / }).click();
+  await refresh(page).click();
   await expect(page.getByText('Amazon does not answer')).toBeVisible();
   await page.getByRole('article').getByRole('link').first().click();
   await expect(page.getByRole('heading', { name: 'History' })).toBeVisible();
@@ -69,7 +69,7 @@ test('an outage of Amazon is told, costs no connection, and is over by itself', 
   await amazon.mends();
   await page.goto('/connections');
   await expect(async () => {
-    await page.getByRole('button', { name: /^Refresh now: / }).click();
+    await refresh(page).click();
     await expect(page.getByText(/has a new token/).first()).toBeVisible({ timeout: 2_000 });
   }).toPass({ timeout: 30_000 });
   await expect(account(page)).toContainText('Connected');

@@ -8,6 +8,9 @@ export interface Fault {
   readonly on?: 'refresh' | 'token' | 'any';
 }
 
+/** Amazon answers as if all were well, but there is no token in it. */
+export const USELESS_TOKENS: Fault = { kind: 'no_access_token', on: 'refresh' };
+
 export class Amazon {
   readonly #request: APIRequestContext;
   readonly #url: string;

@@ -2,7 +2,8 @@
 
 import { expect, type Page } from '@playwright/test';
 
-import { account, operatorSignsIn, signsIn } from './test';
+import { type Amazon, USELESS_TOKENS } from './amazon';
+import { account, operatorSignsIn, refresh, signsIn } from './test';
 import type { World } from './worlds';
 
 export type Theme = 'light' | 'dark';
@@ -14,11 +15,23 @@ async function settled(page: Page): Promise<void> {
   await expect(page.getByRole('status', { name: /^Loading/ })).toHaveCount(0);
 }
 
+/** What a person sees whose account is in need. */
+async function signsInTo(
+  page: Page,
+  state: string,
+  person: string,
+  goesWrong: (person: string) => Promise<void>,
+): Promise<void> {
+  await signsIn(page, person);
+  await goesWrong(person);
+  await refresh(page).click();
+  await expect(account(page)).toContainText(state);
+}
+
 /** Goes to every page in turn, and calls this on each. */
 export async function visitAll(
   page: Page,
-  world: World,
-  person: string,
+  { world, amazon, person }: { world: World; amazon: Amazon; person: string },
   onPage: (name: string) => Promise<void>,
 ): Promise<void> {
   const at = async (name: string, path: string) => {
@@ -31,18 +44,32 @@ export async function visitAll(
   await signsIn(page, person);
   await at('connections', '/connections');
   await account(page).getByRole('link').first().click();
-  await settled(page);
   await expect(page.getByRole('heading', { name: 'History' })).toBeVisible();
+  await settled(page);
   await onPage('connection');
   const id = page.url().split('/').at(-1) ?? '';
   await at('not-found', '/nowhere');
+  await page.context().clearCookies();
+
+  await signsInTo(page, 'Reconnect needed', `${person}-revoked`, (name) => amazon.revoke(name));
+  await at('connections-reconnect', '/connections');
+  await page.context().clearCookies();
+  await signsInTo(page, 'Having trouble', `${person}-troubled`, (name) =>
+    amazon.breaks(USELESS_TOKENS, name),
+  );
+  await at('connections-trouble', '/connections');
   await page.context().clearCookies();
 
   await operatorSignsIn(page, world);
   await at('connections-none', '/connections');
   await at('operations', '/ops');
   await at('operations-connections', '/ops/connections');
+  await at('operations-connections-none', '/ops/connections?state=disconnected');
   await at('operations-connection', `/ops/connections/${id}`);
   await at('operations-processes', '/ops/processes');
   await at('operations-failed-jobs', '/ops/failed-jobs');
+  await page.getByRole('table').getByRole('link').first().click();
+  await expect(page.getByRole('heading', { name: 'What went wrong' })).toBeVisible();
+  await settled(page);
+  await onPage('operations-failed-job');
 }

@@ -87,6 +87,11 @@ export function account(page: Page) {
   return page.getByRole('list', { name: 'Your accounts' }).getByRole('article');
 }
 
+/** What refreshes it now. */
+export function refresh(page: Page) {
+  return page.getByRole('button', { name: /^Refresh now: / });
+}
+
 /** Signs in with e-mail address and password. */
 export async function operatorSignsIn(page: Page, world: World): Promise<void> {
   await page.goto('/sign-in');

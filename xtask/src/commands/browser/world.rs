@@ -112,9 +112,10 @@ fn settings(amazon: &str) -> Result<Env> {
         ("EVERGRANT_WORKER_CALL_TIMEOUT_MS", "3000"),
         ("EVERGRANT_WORKER_COMMIT_BUDGET_MS", "1000"),
         ("EVERGRANT_WORKER_ADMIT_PATIENCE_MS", "500"),
-        ("EVERGRANT_WORKER_BACK_OFF_FIRST_SECS", "1"),
-        ("EVERGRANT_WORKER_BACK_OFF_CAP_SECS", "3"),
-        ("EVERGRANT_WORKER_MAX_ATTEMPTS", "3"),
+        // What has failed is a failed job at once, and nobody but a person sees to it while a test looks.
+        ("EVERGRANT_WORKER_MAX_ATTEMPTS", "1"),
+        ("EVERGRANT_WORKER_BACK_OFF_FIRST_SECS", "600"),
+        ("EVERGRANT_WORKER_BACK_OFF_CAP_SECS", "600"),
         ("EVERGRANT_WORKER_OUTAGE_PROBE_SECS", "1"),
         ("EVERGRANT_WORKER_FAULT_PROBE_SECS", "1"),
         ("AMAZON_CLIENT_ID", "amzn1.application-oa2-client.browser"),
