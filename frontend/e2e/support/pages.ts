@@ -62,7 +62,11 @@ export async function visitAll(
 
   await operatorSignsIn(page, world);
   await at('connections-none', '/connections');
-  await at('operations', '/ops');
+  await page.goto('/ops');
+  // Processes tell every few seconds what has happened.
+  await expect(page.getByText('Nothing happened in this time.')).toHaveCount(0);
+  await settled(page);
+  await onPage('operations');
   await at('operations-connections', '/ops/connections');
   await at('operations-connections-none', '/ops/connections?state=disconnected');
   await at('operations-connection', `/ops/connections/${id}`);

@@ -99,7 +99,12 @@ export function chartOptions(
               values: (_: uPlot, splits: number[]) => splits.map((at) => clock.format(at * 1000)),
             }),
       },
-      { ...axis, size: 56, values: (_, splits) => splits.map((value) => whole(value, shape().unit)) },
+      {
+        ...axis,
+        size: 56,
+        incrs: WHOLE,
+        values: (_, splits) => splits.map((value) => whole(value, shape().unit)),
+      },
     ],
     series: [{}, ...(kind === 'stack' ? series.reverse() : series)],
     hooks: {
@@ -114,6 +119,9 @@ export function chartOptions(
 
 const clock = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit' });
 const compact = new Intl.NumberFormat('en', { notation: 'compact', maximumFractionDigits: 1 });
+
+/** Steps of a scale: 1, 2, 5, 10, and so on. A line that has no number would say nothing. */
+const WHOLE = Array.from({ length: 10 }, (_, power) => [1, 2, 5].map((step) => step * 10 ** power)).flat();
 
 /** Nothing is counted in halves, so that a scale of a few shows only whole numbers. */
 function whole(value: number, unit: string): string {

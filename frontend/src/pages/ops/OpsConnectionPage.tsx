@@ -1,6 +1,6 @@
 import { useQuery } from '@tanstack/react-query';
 import { getRouteApi, Link } from '@tanstack/react-router';
-import { type ReactNode, useState } from 'react';
+import { Fragment, type ReactNode, useState } from 'react';
 
 import { useDisconnect, useRefreshNow } from '../../app/connections';
 import { StateBadge } from '../../components/Badge';
@@ -113,7 +113,9 @@ function Story({ story }: { story: ConnectionStory }) {
               </Link>
             </Fact>
             <Fact name="Account">{connection.account || 'Not known'}</Fact>
-            <Fact name="Scopes">{connection.scopes || 'Not known'}</Fact>
+            <Fact name="Scopes">
+              {connection.scopes ? <Scopes names={connection.scopes} /> : 'Not known'}
+            </Fact>
             <Fact name="Version of its tokens">{connection.version}</Fact>
             <Fact name="Jobs failed in a row">{connection.failures}</Fact>
             <Fact name="Encrypted with">
@@ -133,6 +135,20 @@ function Story({ story }: { story: ConnectionStory }) {
       </div>
     </>
   );
+}
+
+/** One below the other, each broken only between its words. */
+function Scopes({ names }: { names: string }) {
+  return names.split(' ').map((name) => (
+    <div key={name}>
+      {name.split(/(?<=::)/).map((part) => (
+        <Fragment key={part}>
+          {part}
+          <wbr />
+        </Fragment>
+      ))}
+    </div>
+  ));
 }
 
 function Fact({ name, children }: { name: string; children: ReactNode }) {
