@@ -1,5 +1,14 @@
 # syntax=docker/dockerfile:1
-# Two images: one builds, with everything that needs; the other runs, with next to nothing.
+# The images that build have everything that needs; the one that runs has next to nothing.
+
+FROM node:20-bookworm-slim AS page
+WORKDIR /src/frontend
+# Only what decides about packages, so that they are fetched again only when that changes. The browser is for tests.
+COPY frontend/package.json frontend/package-lock.json frontend/.npmrc ./
+COPY frontend/packages/client/package.json packages/client/
+RUN PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1 npm ci --no-audit --no-fund
+COPY frontend .
+RUN npm run build
 
 FROM rust:1.95-bookworm AS manifests
 WORKDIR /src
@@ -19,6 +28,8 @@ WORKDIR /src
 COPY --from=manifests /manifests .
 RUN cargo build --locked --release --package evergrant
 COPY . .
+# The page is compiled into the program.
+COPY --from=page /src/frontend/dist frontend/dist
 # Sources keep the dates of the checkout, which are older than the empty ones just built: without a new date cargo would
 # take those for current.
 RUN find . -name '*.rs' -exec touch {} + && cargo build --locked --release --package evergrant
