@@ -45,7 +45,11 @@ const columns: readonly DataColumn<Connection>[] = [
     id: 'user',
     header: 'User',
     // The ids of the users of a page of its own say nothing to anybody; their beginnings tell them apart.
-    cell: ({ user }) => <span title={user}>{user.length > 24 ? `${user.slice(0, 8)}…` : user}</span>,
+    cell: ({ user }) => (
+      <span title={user} className="nowrap">
+        {user.length > 24 ? `${user.slice(0, 8)}…` : user}
+      </span>
+    ),
   },
   { id: 'provider', header: 'Provider app', cell: ({ provider }) => providerWords(provider) },
   {
