@@ -190,6 +190,7 @@ mod tests {
                 connection: ConnectionId::generate(),
                 version: Version::FIRST,
                 owner: ProcessId::generate(),
+                is_awaited: false,
             },
             change: None,
             tokens: Some((tokens, at)),

@@ -118,6 +118,7 @@ impl Context {
             owner: self.process,
             ttl: self.settings.lease,
             takeover_grace: self.settings.takeover_grace,
+            is_awaited: job.payload.kind() == JobKind::ForceRefresh,
         };
         for pause in store_pauses() {
             match self.store.acquire(request).await {

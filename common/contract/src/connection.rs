@@ -134,6 +134,9 @@ pub struct Lease {
     pub version: Version,
     /// The holder.
     pub owner: ProcessId,
+    /// Somebody waits for the result: a store that groups its writes does not let this one wait for others.
+    #[serde(default)]
+    pub is_awaited: bool,
 }
 
 /// A request for a lease.
@@ -153,6 +156,8 @@ pub struct LeaseRequest {
     /// How long a lapsed lease is contested before it is taken over, so that a holder that waits for the store to come
     /// back writes its answer first.
     pub takeover_grace: Duration,
+    /// Somebody waits for what the lease is taken for, as [`Lease::is_awaited`].
+    pub is_awaited: bool,
 }
 
 /// What a lease gives: everything that a refresh needs.

@@ -56,8 +56,8 @@ const MARKS: [(&str, Kind); 9] = [
 
 /// The shortest Fernet token: version, time, one block of IV, one of ciphertext and the MAC, in base64.
 const SHORTEST_FERNET_TOKEN: usize = 100;
-/// The length of an API key without its mark: 32 hexadecimal digits, `_` and 43 characters of base64.
-const API_KEY: usize = 32 + 1 + 43;
+/// An API key without its mark: hexadecimal digits, `_` and characters of base64.
+const API_KEY: (usize, usize) = (32, 43);
 
 /// Every token-like thing in the text, and every occurrence of the secrets named, such as client secrets and keys.
 ///
@@ -83,7 +83,13 @@ fn is_token(from_mark: &str, mark: &str, kind: Kind) -> bool {
     let behind = from_mark[mark.len()..].find(|c| !is_token_char(c)).unwrap_or(from_mark.len() - mark.len());
     match kind {
         Kind::FernetToken => mark.len() + behind >= SHORTEST_FERNET_TOKEN,
-        Kind::ApiKey => behind >= API_KEY,
+        // Long ciphertexts hold every short word somewhere: only the shape of a key tells it from them.
+        Kind::ApiKey => {
+            let (id, secret) = API_KEY;
+            let key = &from_mark[mark.len()..mark.len() + behind];
+            key.get(..id).is_some_and(|id| id.bytes().all(|byte| byte.is_ascii_hexdigit()))
+                && key.get(id..).and_then(|rest| rest.strip_prefix('_')).is_some_and(|rest| rest.len() >= secret)
+        }
         // Header and claims are objects both.
         Kind::Jwt => from_mark[..mark.len() + behind].contains(".eyJ"),
         _ => behind > 0,
@@ -126,6 +132,7 @@ mod tests {
             "gAAAAABl is how they begin",
             "Atza",
             "egk_… is a key",
+            "zAAAAABegk_RmCxIZ4bHl0dGxlIHNlY3JldCBpcyBzYWZlIGluc2lkZSBvZiBhIGNpcGhlcnRleHQgdGhhdCBpcyBsb25n",
             "eyJ.x",
         ] {
             assert_eq!(kinds(text), [], "{text}");

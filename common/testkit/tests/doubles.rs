@@ -254,7 +254,12 @@ async fn a_deaf_bus_loses_events_and_remembers_them() {
 #[tokio::test]
 async fn a_spool_keeps_until_it_forgets() {
     let (clock, spool) = (clock(), MemorySpool::new());
-    let lease = Lease { connection: ConnectionId::generate(), version: Version::FIRST, owner: ProcessId::generate() };
+    let lease = Lease {
+        connection: ConnectionId::generate(),
+        version: Version::FIRST,
+        owner: ProcessId::generate(),
+        is_awaited: false,
+    };
     spool.keep(&giving_back(lease, &*clock)).await.unwrap();
     spool.set_full(true);
     assert!(spool.keep(&giving_back(lease, &*clock)).await.unwrap_err().is_transient());

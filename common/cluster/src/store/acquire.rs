@@ -41,6 +41,10 @@ impl Batch for Acquire {
         request.connection
     }
 
+    fn is_awaited(request: &LeaseRequest) -> bool {
+        request.is_awaited
+    }
+
     async fn run(&self, requests: &[LeaseRequest]) -> Result<Vec<Taken>, StoreError> {
         let ids: Vec<_> = requests.iter().map(|request| request.connection.uuid()).collect();
         let versions: Vec<_> = requests.iter().map(|request| request.version.number()).collect();

@@ -1,16 +1,14 @@
 //! Groups concurrent one-item calls into batches: a commit of a hundred rows costs a ninth of a hundred commits.
 
 use std::collections::HashSet;
-use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use evergrant_contract::ids::ConnectionId;
 use evergrant_contract::ports::StoreError;
-use tokio::sync::{Mutex, Notify, mpsc, oneshot};
-use tokio::time::{Instant, sleep_until};
+use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::time::{Instant, timeout_at};
 
 use super::error::again;
 
@@ -29,13 +27,17 @@ pub(super) trait Batch: Send + Sync + 'static {
     /// The row that a call is about.
     fn connection(question: &Self::Question) -> ConnectionId;
 
+    /// Whether somebody waits for the answer: such a call is not made to wait for company.
+    fn is_awaited(question: &Self::Question) -> bool;
+
     /// All or nothing, in one commit. No two questions are about the same row; answers come in the order of the questions.
     async fn run(&self, questions: &[Self::Question]) -> Result<Vec<Self::Answer>, StoreError>;
 }
 
 /// The one-item interface to a [`Batch`].
 pub(super) struct Batcher<B: Batch> {
-    calls: mpsc::Sender<Call<B>>,
+    steady: mpsc::Sender<Call<B>>,
+    awaited: mpsc::Sender<Call<B>>,
 }
 
 struct Call<B: Batch> {
@@ -44,63 +46,68 @@ struct Call<B: Batch> {
 }
 
 impl<B: Batch> Batcher<B> {
-    /// Starts so many lanes, each with one batch under way at a time. They end when the batcher is gone and all is done.
+    /// Starts so many lanes, each with one batch under way at a time, and one more for calls that somebody waits for. They
+    /// end when the batcher is gone and all is done.
     ///
-    /// `linger` is how long a batch gathers company while another is under way.
-    pub(super) fn start(work: B, lanes: usize, linger: Duration) -> Self {
-        let (calls, waiting) = mpsc::channel(WAITING_MAX);
-        let (under_way, finished) = (AtomicUsize::new(0), Notify::new());
-        let inbox = Arc::new(Inbox { waiting: Mutex::new(waiting), under_way, finished, linger });
+    /// `pace` is from the start of one batch to that of the next, unless that one is full earlier. Calls that somebody
+    /// waits for do not keep to it.
+    pub(super) fn start(work: B, lanes: usize, pace: Duration) -> Self {
         let work = Arc::new(work);
+        let (steady, calls) = mpsc::channel(WAITING_MAX);
+        let inbox = Arc::new(Inbox::new(calls, pace));
         for _ in 0..lanes {
             tokio::spawn(lane(Arc::clone(&work), Arc::clone(&inbox)));
         }
-        Self { calls }
+        let (awaited, calls) = mpsc::channel(WAITING_MAX);
+        tokio::spawn(lane(work, Arc::new(Inbox::new(calls, Duration::ZERO))));
+        Self { steady, awaited }
     }
 
     /// Asks, and waits for the answer. Whoever stops waiting cancels nothing.
     pub(super) async fn call(&self, question: B::Question) -> Result<B::Answer, StoreError> {
         let gone = || StoreError::Unavailable("the store is closing".to_owned());
+        let calls = if B::is_awaited(&question) { &self.awaited } else { &self.steady };
         let (reply, answer) = oneshot::channel();
-        self.calls.send(Call { question, reply }).await.map_err(|_| gone())?;
+        calls.send(Call { question, reply }).await.map_err(|_| gone())?;
         answer.await.map_err(|_| gone())?
     }
 }
 
-/// Where the lanes of one batcher find their calls.
+/// Where lanes find their calls.
 struct Inbox<B: Batch> {
-    waiting: Mutex<mpsc::Receiver<Call<B>>>,
-    under_way: AtomicUsize,
-    /// A batch is no longer under way.
-    finished: Notify,
-    linger: Duration,
+    waiting: Mutex<Waiting<B>>,
+    pace: Duration,
+}
+
+struct Waiting<B: Batch> {
+    calls: mpsc::Receiver<Call<B>>,
+    /// A batch that is not full does not begin before this.
+    not_before: Instant,
 }
 
 impl<B: Batch> Inbox<B> {
+    fn new(calls: mpsc::Receiver<Call<B>>, pace: Duration) -> Self {
+        Self { waiting: Mutex::new(Waiting { calls, not_before: Instant::now() }), pace }
+    }
+
     /// The next batch; empty when there will be none.
     ///
-    /// A call that finds no batch under way goes out at once, alone or with whoever came with it. One that does waits a
-    /// little for company, since the database is busy anyway, but no longer than that.
+    /// A call that comes after a pause goes out at once, alone or with whoever came with it. In a stream of calls each
+    /// waits a little for company: a commit costs the disk the same for one row and for a hundred.
     async fn next(&self) -> Vec<Call<B>> {
         let mut waiting = self.waiting.lock().await;
-        let mut calls = Vec::new();
-        waiting.recv_many(&mut calls, BATCH_MAX).await;
-        let deadline = Instant::now() + self.linger;
-        while !calls.is_empty() && calls.len() < BATCH_MAX {
-            let mut finished = pin!(self.finished.notified());
-            // From here on no end of a batch is missed, the one between these two lines included.
-            finished.as_mut().enable();
-            if self.under_way.load(Ordering::SeqCst) == 0 {
-                break;
-            }
-            let room = BATCH_MAX - calls.len();
-            tokio::select! {
-                more = waiting.recv_many(&mut calls, room) => if more == 0 { break },
-                () = finished => {}
-                () = sleep_until(deadline) => break,
+        let mut batch = Vec::new();
+        waiting.calls.recv_many(&mut batch, BATCH_MAX).await;
+        while !batch.is_empty() && batch.len() < BATCH_MAX {
+            let (room, deadline) = (BATCH_MAX - batch.len(), waiting.not_before);
+            match timeout_at(deadline, waiting.calls.recv_many(&mut batch, room)).await {
+                Ok(1..) => {}
+                // Nobody calls any more, or nobody else in time.
+                Ok(0) | Err(_) => break,
             }
         }
-        calls
+        waiting.not_before = Instant::now() + self.pace;
+        batch
     }
 }
 
@@ -110,14 +117,11 @@ async fn lane<B: Batch>(work: Arc<B>, inbox: Arc<Inbox<B>>) {
         if calls.is_empty() {
             return;
         }
-        inbox.under_way.fetch_add(1, Ordering::SeqCst);
         while !calls.is_empty() {
             let later = split_off_repeats(&mut calls);
             answer(&*work, calls).await;
             calls = later;
         }
-        inbox.under_way.fetch_sub(1, Ordering::SeqCst);
-        inbox.finished.notify_waiters();
     }
 }
 
@@ -161,17 +165,19 @@ mod tests {
     use std::sync::Mutex as StdMutex;
 
     use tokio::sync::Semaphore;
+    use tokio::time::sleep;
     use uuid::Uuid;
 
     use super::*;
 
-    /// Whoever waits this long in a test has waited for the wrong thing.
-    const FOREVER: Duration = Duration::from_hours(1);
+    const PACE: Duration = Duration::from_hours(1);
 
     /// A question about this row; the answer is the row.
     #[derive(Clone, Copy)]
     enum Ask {
         Fine(u128),
+        /// Somebody waits for this one.
+        Awaited(u128),
         /// Fails whatever batch it is in, and would again.
         Poison(u128),
         /// Fails whatever batch it is in; the database is away.
@@ -181,7 +187,7 @@ mod tests {
     impl Ask {
         const fn row(self) -> u128 {
             match self {
-                Self::Fine(row) | Self::Poison(row) | Self::Away(row) => row,
+                Self::Fine(row) | Self::Awaited(row) | Self::Poison(row) | Self::Away(row) => row,
             }
         }
     }
@@ -212,6 +218,10 @@ mod tests {
             Uuid::from_u128(ask.row()).into()
         }
 
+        fn is_awaited(ask: &Ask) -> bool {
+            matches!(ask, Ask::Awaited(_))
+        }
+
         async fn run(&self, asks: &[Ask]) -> Result<Vec<u128>, StoreError> {
             self.batches.lock().unwrap().push(asks.iter().map(|ask| ask.row()).collect());
             self.permits.acquire().await.unwrap().forget();
@@ -236,78 +246,88 @@ mod tests {
         futures::future::join_all(calls).await.into_iter().map(Result::unwrap).collect()
     }
 
-    #[tokio::test]
-    async fn a_call_that_finds_no_batch_under_way_goes_out_at_once() {
+    #[tokio::test(start_paused = true)]
+    async fn a_call_after_a_pause_goes_out_at_once() {
         let diary = Diary::new(1_000);
-        let batcher = Batcher::start(diary.clone(), 2, FOREVER);
+        let batcher = Batcher::start(diary.clone(), 2, PACE);
         for row in 0..3 {
+            let begun = Instant::now();
             assert_eq!(batcher.call(Ask::Fine(row)).await.unwrap(), row);
+            assert_eq!(begun.elapsed(), Duration::ZERO);
+            sleep(PACE).await;
         }
         assert_eq!(diary.sizes(), [1, 1, 1]);
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
+    async fn calls_in_a_stream_gather_until_the_pace_or_a_hundred_of_them_let_them_go() {
+        let diary = Diary::new(1_000);
+        let batcher = Batcher::start(diary.clone(), 2, PACE);
+        let begun = Instant::now();
+        batcher.call(Ask::Fine(0)).await.unwrap();
+        ask_all(batcher, (1..=150).map(Ask::Fine)).await;
+        assert_eq!(diary.sizes(), [1, 100, 50]);
+        // The full one waited for nothing; the last one kept to the pace after it.
+        assert_eq!(begun.elapsed(), PACE);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_that_somebody_waits_for_passes_those_that_gather() {
+        let diary = Diary::new(1_000);
+        let batcher = Batcher::start(diary.clone(), 2, PACE);
+        batcher.call(Ask::Fine(0)).await.unwrap();
+        let begun = Instant::now();
+        let awaited = async {
+            batcher.call(Ask::Awaited(2)).await.unwrap();
+            assert_eq!(begun.elapsed(), Duration::ZERO);
+        };
+        let (steady, ()) = tokio::join!(batcher.call(Ask::Fine(1)), awaited);
+        assert_eq!((steady.unwrap(), begun.elapsed()), (1, PACE));
+        assert_eq!(*diary.batches.lock().unwrap(), [[0], [2], [1]]);
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn concurrent_calls_share_batches_of_a_hundred_and_get_their_own_answers() {
         let diary = Diary::new(1_000);
-        let batcher = Batcher::start(diary.clone(), 1, FOREVER);
+        let batcher = Batcher::start(diary.clone(), 1, PACE);
         let answers = ask_all(batcher, (0..250).map(Ask::Fine)).await;
         let rows: Vec<_> = answers.into_iter().map(Result::unwrap).collect();
         assert_eq!(rows, (0..250).collect::<Vec<_>>());
         assert_eq!(diary.sizes(), [100, 100, 50]);
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn a_row_asked_for_twice_is_in_two_batches() {
         let diary = Diary::new(1_000);
-        let batcher = Batcher::start(diary.clone(), 1, FOREVER);
+        let batcher = Batcher::start(diary.clone(), 1, PACE);
         let answers = ask_all(batcher, [1, 2, 1, 1, 3].map(Ask::Fine)).await;
         assert!(answers.iter().all(Result::is_ok));
         assert_eq!(*diary.batches.lock().unwrap(), [vec![1, 2, 3], vec![1], vec![1]]);
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn one_bad_question_fails_alone() {
         let diary = Diary::new(1_000);
-        let batcher = Batcher::start(diary.clone(), 1, FOREVER);
+        let batcher = Batcher::start(diary.clone(), 1, PACE);
         let answers = ask_all(batcher, [Ask::Fine(1), Ask::Poison(2), Ask::Fine(3)]).await;
         let text: Vec<_> = answers.into_iter().map(|answer| answer.map_err(|error| error.to_string())).collect();
         assert_eq!(text, [Ok(1), Err("the store refused: poison".to_owned()), Ok(3)]);
     }
 
     /// Trying each alone would ask a database that is down a hundred times.
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn an_outage_is_told_to_all_at_once() {
         let diary = Diary::new(1_000);
-        let batcher = Batcher::start(diary.clone(), 1, FOREVER);
+        let batcher = Batcher::start(diary.clone(), 1, PACE);
         let answers = ask_all(batcher, [Ask::Fine(1), Ask::Away(2), Ask::Fine(3)]).await;
         assert!(answers.iter().all(|answer| matches!(answer, Err(StoreError::Unavailable(_)))));
         assert_eq!(diary.sizes(), [3]);
     }
 
-    /// Starts a first batch that does not end, and then asks one by one.
-    async fn sizes_while_one_is_under_way(asks: u128, linger: Duration) -> Vec<usize> {
-        let diary = Diary::new(0);
-        let calls = tokio::spawn(ask_all(Batcher::start(diary.clone(), 2, linger), (0..=asks).map(Ask::Fine)));
-        while diary.sizes().len() < 2 {
-            tokio::task::yield_now().await;
-        }
-        diary.permits.add_permits(1_000);
-        assert!(calls.await.unwrap().iter().all(Result::is_ok));
-        diary.sizes()
-    }
-
-    #[tokio::test]
-    async fn while_one_is_under_way_a_batch_gathers_until_it_is_full_or_has_waited_long_enough() {
-        let full = sizes_while_one_is_under_way(250, FOREVER).await;
-        assert_eq!(full[..2], [100, 100], "the second waited for nothing once it was full");
-        let waited = sizes_while_one_is_under_way(150, Duration::from_millis(2)).await;
-        assert_eq!(waited, [100, 51], "the second did not wait for more that never came");
-    }
-
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn what_was_asked_for_is_done_after_the_batcher_is_gone() {
         let diary = Diary::new(0);
-        let batcher = Batcher::start(diary.clone(), 1, FOREVER);
+        let batcher = Batcher::start(diary.clone(), 1, PACE);
         {
             let mut call = Box::pin(batcher.call(Ask::Fine(1)));
             assert!(futures::poll!(&mut call).is_pending());

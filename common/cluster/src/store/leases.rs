@@ -48,7 +48,7 @@ fn held(
     taken: Taken,
 ) -> Result<Leased, StoreError> {
     let id = request.connection;
-    let lease = Lease { connection: id, version, owner: request.owner };
+    let lease = Lease { connection: id, version, owner: request.owner, is_awaited: request.is_awaited };
     let user = word("connections", "user_id", id, &required("connections", "user_id", id, taken.user_id)?)?;
     let provider = word("connections", "provider", id, &required("connections", "provider", id, taken.provider)?)?;
     let reason = match taken.refresh_token {

@@ -54,8 +54,9 @@ use self::time::StoreTime;
 /// Batches that take leases, and as many that write results, under way at a time. Two fill the time that the other waits
 /// for the disk; more only make the batches smaller.
 const LANES: usize = 2;
-/// How long a batch gathers company while another is under way: about as long as that one takes.
-const LINGER: Duration = Duration::from_millis(2);
+/// From one batch to the next of a lane's kind, unless a hundred calls wait earlier: nobody waits for a scheduled refresh, and
+/// a disk that syncs for a few rows at a time has no time for those that somebody does wait for.
+const PACE: Duration = Duration::from_millis(20);
 
 /// The store of the cluster shape.
 ///
@@ -98,8 +99,8 @@ impl PgStore {
     }
 
     fn assemble(pool: PgPool, vault: Vault, time: StoreTime) -> Self {
-        let acquire = Batcher::start(Acquire { pool: pool.clone(), time: time.clone() }, LANES, LINGER);
-        let settle = Batcher::start(Settle { pool: pool.clone(), vault: vault.clone() }, LANES, LINGER);
+        let acquire = Batcher::start(Acquire { pool: pool.clone(), time: time.clone() }, LANES, PACE);
+        let settle = Batcher::start(Settle { pool: pool.clone(), vault: vault.clone() }, LANES, PACE);
         Self { pool, vault, time, acquire, settle }
     }
 }

@@ -35,6 +35,10 @@ impl Batch for Settle {
         settlement.lease.connection
     }
 
+    fn is_awaited(settlement: &SealedSettlement) -> bool {
+        settlement.lease.is_awaited
+    }
+
     async fn run(&self, settlements: &[SealedSettlement]) -> Result<Vec<Settled>, StoreError> {
         let carried = self.carried_over(settlements).await.map_err(store_error)?;
         let versions = self.write(settlements, &carried).await.map_err(store_error)?;

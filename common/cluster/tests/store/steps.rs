@@ -60,6 +60,7 @@ pub(crate) fn request(connection: ConnectionId) -> LeaseRequest {
         owner: ProcessId::generate(),
         ttl: HOUR,
         takeover_grace: HOUR,
+        is_awaited: false,
     }
 }
 

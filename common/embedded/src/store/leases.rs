@@ -161,7 +161,12 @@ impl Candidate {
 
     /// What the new holder is told.
     fn held(self, keyring: &Keyring, request: &LeaseRequest, from: Option<ProcessId>) -> Leased {
-        let lease = Lease { connection: request.connection, version: self.version, owner: request.owner };
+        let lease = Lease {
+            connection: request.connection,
+            version: self.version,
+            owner: request.owner,
+            is_awaited: request.is_awaited,
+        };
         let opened = match self.refresh_token {
             None => Err(Reason::NoRefreshToken),
             Some(ciphertext) => sealed::open(keyring, request.connection, Field::RefreshToken, ciphertext)

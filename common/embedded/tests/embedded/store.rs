@@ -95,6 +95,7 @@ fn request(connection: ConnectionId) -> LeaseRequest {
         owner: ProcessId::generate(),
         ttl: HOUR,
         takeover_grace: HOUR,
+        is_awaited: false,
     }
 }
 

@@ -193,6 +193,7 @@ impl Bench {
             owner: ProcessId::generate(),
             ttl: Duration::from_mins(1),
             takeover_grace: Duration::from_mins(1),
+            is_awaited: false,
         };
         let Leased::Held(grant) = self.store.acquire(request).await.unwrap() else { panic!("no lease") };
         let standing = Standing { state: State::NeedsReauth, failures: 0, suspicions: 0 };

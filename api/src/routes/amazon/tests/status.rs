@@ -166,6 +166,7 @@ async fn work(bench: &Bench, change: Change, tokens: Option<Tokens>) -> Payload 
         owner: ProcessId::generate(),
         ttl: Duration::from_mins(1),
         takeover_grace: Duration::from_mins(1),
+        is_awaited: false,
     };
     let Leased::Held(grant) = bench.store.acquire(lease).await.unwrap() else { panic!("no lease") };
     let is_refreshed = tokens.is_some();

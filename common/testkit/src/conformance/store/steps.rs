@@ -93,6 +93,7 @@ pub(super) fn request(connection: ConnectionId, version: Version) -> LeaseReques
         owner: ProcessId::generate(),
         ttl: HOUR,
         takeover_grace: HOUR,
+        is_awaited: false,
     }
 }
 

@@ -48,7 +48,8 @@ fn acquire(row: &mut Row, request: LeaseRequest, time: Timestamp) -> Leased {
     let Obstacle::None(taken_over_from) = obstacle(row, request, time) else { return Leased::Busy };
     row.lease = Some(Holder { process: request.owner, until: after(time, request.ttl) });
     row.contested_at = None;
-    let lease = Lease { connection: row.id, version: row.version, owner: request.owner };
+    let lease =
+        Lease { connection: row.id, version: row.version, owner: request.owner, is_awaited: request.is_awaited };
     let reason = if row.readable { Reason::NoRefreshToken } else { Reason::Undecryptable };
     match row.refresh_token.clone().filter(|_| row.readable) {
         Some(refresh_token) => Leased::Held(Box::new(Grant {
