@@ -79,6 +79,7 @@ async fn a_lease_whose_holder_died_is_taken_over_and_the_lost_reply_is_reported(
         owner: dead,
         ttl: SETTINGS.lease,
         takeover_grace: SETTINGS.takeover_grace,
+        is_awaited: false,
     };
     assert!(matches!(world.store.acquire(request).await.unwrap(), Leased::Held(_)));
     for wait in [SETTINGS.lease, SETTINGS.takeover_grace] {
