@@ -51,6 +51,7 @@ fn request(connection: ConnectionId) -> LeaseRequest {
         owner: ProcessId::generate(),
         ttl: Duration::from_mins(1),
         takeover_grace: Duration::from_mins(1),
+        is_awaited: false,
     }
 }
 
