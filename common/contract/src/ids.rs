@@ -95,6 +95,16 @@ uuid_id!(
     AuditId,
     "an audit id (UUID)"
 );
+uuid_id!(
+    /// One receiver of webhooks.
+    EndpointId,
+    "a webhook endpoint id (UUID)"
+);
+uuid_id!(
+    /// One message for receivers of webhooks, through all its deliveries.
+    MessageId,
+    "a webhook message id (UUID)"
+);
 
 /// Counts the changes of a connection's tokens: +1 at each. Jobs, events, waits and writes carry it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

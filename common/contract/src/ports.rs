@@ -16,19 +16,29 @@ use tokio_util::sync::CancellationToken;
 
 use crate::Timestamp;
 use crate::app::{App, Hold};
+use crate::census::{Backlog, Headcount, QueueLevel};
 use crate::connection::{
     AccessToken, Connection, ConnectionFilter, Due, IfPresent, LeaseRequest, Leased, NewConnection, Reconnected,
     Settled, Settlement, Stats, Stored,
 };
 use crate::consent::{CodeCall, ConsentRequest, Identity, IdentityError};
+use crate::controls::{Drain, Ordered, Pause, PauseTarget, Pauses};
 use crate::event::Event;
 use crate::failed_job::{FailedJob, FailedJobFilter, FailedJobKey, FailedJobState};
-use crate::ids::{ApiKeyId, AuditId, ConnectionId, JobId, ProcessId, ProviderName, SessionId, UserId};
+use crate::ids::{
+    ApiKeyId, AuditId, ConnectionId, EndpointId, JobId, MessageId, ProcessId, ProviderName, SessionId, UserId,
+};
 use crate::job::{Job, JobKind};
+use crate::keys::{Resealed, SealedRow};
 use crate::operations::{AuditEntry, Tally};
 use crate::people::{ApiKey, Flow, Saved, Session, SessionEnd, User, UserKey};
 use crate::secret::Secret;
+use crate::usage::{Day, DayTotal, DayUse, Rank, UserTotal};
 use crate::verdict::{Answer, Attempt, ProviderPolicy, RefreshCall};
+use crate::webhook::{
+    ClaimedDelivery, ConsentLifetime, Delivery, DeliveryBacklog, DeliveryFilter, DeliveryReport, Endpoint,
+    EndpointChange, EndpointSecrets, Message, Reported,
+};
 
 // ---------------------------------------------------------------------------------------------------------------- time
 
@@ -199,6 +209,23 @@ pub trait Offices: Send + Sync {
     async fn keys_in_use(&self) -> Result<Vec<(String, u64)>, StoreError>;
 }
 
+/// From one encryption key to another, beside everything that refreshes.
+#[async_trait]
+pub trait Keys: Send + Sync {
+    /// Up to `limit` rows that are under another key than the one that encrypts, in the order of `(key, id)`, from behind
+    /// `after`. Reads only.
+    async fn sealed_under_other_keys(
+        &self,
+        after: Option<&SealedRow>,
+        limit: u32,
+    ) -> Result<Vec<SealedRow>, StoreError>;
+    /// How many rows are under each of those other keys. Costs what is left to do, and next to nothing once it is done.
+    async fn rows_under_other_keys(&self) -> Result<Vec<(String, u64)>, StoreError>;
+    /// Encrypts rows again, each only if it stands as it was read, version and ciphertexts alike: a refresh in between
+    /// wins, always. Waits for nobody's lock. What does not open is left as it is.
+    async fn reseal(&self, rows: Vec<SealedRow>) -> Result<Resealed, StoreError>;
+}
+
 /// Where settlements wait that a process could not store before it had to end. Encrypted, on a disk of its own.
 #[async_trait]
 pub trait Spool: Send + Sync {
@@ -298,14 +325,155 @@ pub trait Operations: Send + Sync {
     async fn activity(&self, since: Timestamp, until: Timestamp) -> Result<Vec<Tally>, StoreError>;
 }
 
+/// What is done for whom, day by day.
+#[async_trait]
+pub trait Usage: Send + Sync {
+    /// Adds to what is counted of these days.
+    async fn add_usage(&self, uses: &[DayUse]) -> Result<(), StoreError>;
+    /// Totals by day and provider app from `since` to `until`, both included, in their order; of one user, if named.
+    async fn usage_by_day(&self, since: Day, until: Day, user: Option<&UserId>) -> Result<Vec<DayTotal>, StoreError>;
+    /// The users with the most from `since` to `until`, most first; those with none of it are not among them.
+    async fn usage_by_user(&self, since: Day, until: Day, by: Rank, limit: u32) -> Result<Vec<UserTotal>, StoreError>;
+    /// Forgets the days before this. How many rows.
+    async fn forget_usage_before(&self, before: Day) -> Result<u64, StoreError>;
+    /// Notes that connections were used. An earlier time than the one noted changes nothing, and an id that is gone neither.
+    async fn note_used(&self, uses: &[(ConnectionId, Timestamp)]) -> Result<(), StoreError>;
+    /// When somebody used a connection last; consenting and importing are uses too. `None`: there is no such connection.
+    async fn last_used(&self, id: ConnectionId) -> Result<Option<Timestamp>, StoreError>;
+    /// Of how many refreshable connections (the second) how many were used by nobody since (the first).
+    async fn unused_since(&self, since: Timestamp) -> Result<(u64, u64), StoreError>;
+}
+
+/// How much there is, for metrics. One process asks now and then: never once per request or per scrape.
+#[async_trait]
+pub trait Census: Send + Sync {
+    /// The due connections of a provider app. Counting stops at `at_most`, and costs no more than reading so many entries of
+    /// the index that the scheduler looks at.
+    async fn backlog(&self, provider: &ProviderName, now: Timestamp, at_most: u32) -> Result<Backlog, StoreError>;
+    /// Of the `at_most` connections of a provider app that have been due the longest, those whose access token has ended.
+    async fn expired(&self, provider: &ProviderName, now: Timestamp, at_most: u32) -> Result<u64, StoreError>;
+    /// Connections by provider app and state; what nobody is in is not named. Reads the whole schedule, which is narrow, and
+    /// gives up after `patience` where the store can: ask rarely.
+    async fn headcount(&self, patience: Duration) -> Result<Vec<Headcount>, StoreError>;
+}
+
+/// What operators hold back by hand. Everything here is a row: processes look at it again and again, and a restart changes
+/// nothing.
+#[async_trait]
+pub trait Controls: Send + Sync {
+    /// The pauses of queues and provider apps. Paused connections show in their own rows.
+    async fn pauses(&self) -> Result<Pauses, StoreError>;
+    /// A page of the pauses of connections, in the order of the connections' ids, from behind `after`.
+    async fn paused_connections(&self, after: Option<ConnectionId>, limit: u32) -> Result<Vec<Pause>, StoreError>;
+    /// How many connections are paused.
+    async fn count_paused_connections(&self) -> Result<u64, StoreError>;
+    /// Pauses, with the line of the audit log in the same commit. Only [`Ordered::Done`] has written anything. A refresh that
+    /// is in hand is finished.
+    async fn pause(&self, pause: &Pause, audit: &AuditEntry) -> Result<Ordered<Pause>, StoreError>;
+    /// Ends a pause, with the line of the audit log in the same commit, and says which it was. `None`: there was none, and
+    /// nothing was written. What fell due meanwhile is due at once, the longest overdue first.
+    async fn resume(&self, target: &PauseTarget, audit: &AuditEntry) -> Result<Option<Pause>, StoreError>;
+    /// Asks a process that has announced itself to take no new jobs, as [`Controls::pause`] does. Its end is the order's end.
+    async fn drain(&self, process: ProcessId, drain: &Drain, audit: &AuditEntry) -> Result<Ordered<Drain>, StoreError>;
+    /// Lets a process take jobs again, as [`Controls::resume`] does.
+    async fn undrain(&self, process: ProcessId, audit: &AuditEntry) -> Result<Option<Drain>, StoreError>;
+    /// Whether a process is to take no new jobs.
+    async fn drain_of(&self, process: ProcessId) -> Result<Option<Drain>, StoreError>;
+    /// Notes that a drained process has nothing in hand any more.
+    async fn drained(&self, process: ProcessId, at: Timestamp) -> Result<(), StoreError>;
+}
+
+/// Receivers of webhooks and what they are told.
+///
+/// The messages themselves are written by whatever changes a state: [`Leases::settle`], [`Connections::put`],
+/// [`Connections::reconnect`], [`Connections::restore_decryptable`], [`Apps::hold`] and [`Apps::open`], in their own commit.
+#[async_trait]
+pub trait Webhooks: Send + Sync {
+    /// Keeps a new endpoint, enabled, with its secret encrypted.
+    async fn add_endpoint(&self, endpoint: &Endpoint, secret: &Secret) -> Result<(), StoreError>;
+    /// Every endpoint, oldest first. There are few.
+    async fn endpoints(&self) -> Result<Vec<Endpoint>, StoreError>;
+    /// One endpoint.
+    async fn endpoint(&self, id: EndpointId) -> Result<Option<Endpoint>, StoreError>;
+    /// Changes an endpoint. `false`: there is none.
+    async fn change_endpoint(&self, id: EndpointId, change: &EndpointChange) -> Result<bool, StoreError>;
+    /// Removes an endpoint with its deliveries. `false`: there is none.
+    async fn remove_endpoint(&self, id: EndpointId) -> Result<bool, StoreError>;
+    /// Puts a new secret in the place of the present one, which signs beside it until `former_until`. `false`: there is none.
+    async fn rotate_endpoint_secret(
+        &self,
+        id: EndpointId,
+        secret: &Secret,
+        former_until: Timestamp,
+    ) -> Result<bool, StoreError>;
+    /// What messages to an endpoint are signed with at `now`. `None`: there is none, or no key of the keyring opens it.
+    async fn endpoint_secrets(&self, id: EndpointId, now: Timestamp) -> Result<Option<EndpointSecrets>, StoreError>;
+    /// Encrypts secrets of endpoints anew that are not under the key that encrypts now. There are few; one that is rotated
+    /// meanwhile is left alone, and so is one that no key opens. How many.
+    async fn reseal_endpoint_secrets(&self) -> Result<u64, StoreError>;
+    /// A page of an endpoint's deliveries, newest message first, from behind `after`.
+    async fn deliveries(
+        &self,
+        endpoint: EndpointId,
+        filter: &DeliveryFilter,
+        after: Option<MessageId>,
+        limit: u32,
+    ) -> Result<Vec<Delivery>, StoreError>;
+    /// One message, as it is sent.
+    async fn message(&self, id: MessageId) -> Result<Option<Message>, StoreError>;
+    /// Claims up to `limit` deliveries that are due, the longest due first, for `ttl` in the store's time; none of the
+    /// endpoints in `except`. Nobody else gets them before that has passed.
+    async fn claim_deliveries(
+        &self,
+        now: Timestamp,
+        ttl: Duration,
+        except: &[EndpointId],
+        limit: u32,
+    ) -> Result<Vec<ClaimedDelivery>, StoreError>;
+    /// Writes what came of a claimed delivery.
+    async fn report_delivery(&self, report: &DeliveryReport) -> Result<Reported, StoreError>;
+    /// Makes one delivery due again, whatever became of it; its message keeps its id. `false`: there is none, or its endpoint
+    /// is disabled.
+    async fn replay_delivery(
+        &self,
+        endpoint: EndpointId,
+        message: MessageId,
+        now: Timestamp,
+    ) -> Result<bool, StoreError>;
+    /// Makes due again what an enabled endpoint missed since then: deliveries that were given up, and messages of its kinds
+    /// that came while it was disabled. How many.
+    async fn replay_missed(&self, endpoint: EndpointId, since: Timestamp, now: Timestamp) -> Result<u64, StoreError>;
+    /// Tells of consents that end, each once for each threshold; of those that a provider gave no end, by these lifetimes. Up
+    /// to `limit` at a time: how many.
+    async fn tell_of_expiring(
+        &self,
+        lifetimes: &[ConsentLifetime],
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<u64, StoreError>;
+    /// How much there is to deliver.
+    async fn delivery_backlog(&self) -> Result<DeliveryBacklog, StoreError>;
+}
+
 /// Everything that a store does. An adapter implements the parts and gets this for nothing.
 pub trait Store:
-    Schedule + Leases + Connections + Apps + FailedJobs + Offices + Users + Sessions + ApiKeys + Operations
+    Schedule + Census + Leases + Connections + Apps + FailedJobs + Offices + Users + Sessions + ApiKeys + Operations + Usage
 {
 }
 
 impl<T> Store for T where
-    T: Schedule + Leases + Connections + Apps + FailedJobs + Offices + Users + Sessions + ApiKeys + Operations
+    T: Schedule
+        + Census
+        + Leases
+        + Connections
+        + Apps
+        + FailedJobs
+        + Offices
+        + Users
+        + Sessions
+        + ApiKeys
+        + Operations
+        + Usage
 {
 }
 
@@ -357,6 +525,8 @@ pub trait JobQueue: Send + Sync {
     ) -> Result<(), QueueError>;
     /// Jobs waiting, those in hand apart.
     async fn depth(&self, kind: JobKind) -> Result<u64, QueueError>;
+    /// What every queue says of itself, that of dead letters last.
+    async fn levels(&self) -> Result<Vec<QueueLevel>, QueueError>;
     /// Moves every message that could not be read, whole, into failed jobs, until `stop`.
     async fn drain_dead_letters(&self, into: Arc<dyn FailedJobs>, stop: CancellationToken) -> Result<(), QueueError>;
 }
