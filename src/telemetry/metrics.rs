@@ -35,7 +35,19 @@ pub(super) const METRICS: &[(&str, Kind, Unit, &str)] = &[
     ),
     ("evergrant_attempt_seconds", Histogram, Unit::Seconds, "How long calls of the token endpoint took."),
     ("evergrant_attempts_total", Counter, Unit::Count, "Calls of the token endpoint, by what the answer meant."),
+    (
+        "evergrant_breaker_trips_total",
+        Counter,
+        Unit::Count,
+        "Times that this process saw a provider app fail from several connections in a row, and had it held.",
+    ),
     ("evergrant_build_info", Gauge, Unit::Count, "Always 1; its labels say what runs here."),
+    (
+        "evergrant_connections",
+        Gauge,
+        Unit::Count,
+        "Connections by where they stand, as the leading scheduler counted them last.",
+    ),
     (
         "evergrant_connections_given_up_total",
         Counter,
@@ -43,7 +55,37 @@ pub(super) const METRICS: &[(&str, Kind, Unit, &str)] = &[
         "Connections that became needs_reauth: their users have to connect again, or a key has to be given back.",
     ),
     ("evergrant_consents_total", Counter, Unit::Count, "Consents that people came back from, by what became of them."),
+    (
+        "evergrant_counted_timestamp_seconds",
+        Gauge,
+        Unit::Seconds,
+        "When the leading scheduler counted last, in seconds since 1970; 0 in a process that has led and leads no more.",
+    ),
+    (
+        "evergrant_due_connections",
+        Gauge,
+        Unit::Count,
+        "Connections whose refresh_at has passed, those paused by hand apart; counting stops at a million.",
+    ),
+    (
+        "evergrant_due_oldest_seconds",
+        Gauge,
+        Unit::Seconds,
+        "For how long the oldest of the due connections has been due; 0: nothing is due.",
+    ),
     ("evergrant_event_streams", Gauge, Unit::Count, "Event streams open in this process."),
+    (
+        "evergrant_expired_connections",
+        Gauge,
+        Unit::Count,
+        "Due connections whose access token has ended, among the 10,000 that have been due the longest.",
+    ),
+    (
+        "evergrant_failed_jobs_open",
+        Gauge,
+        Unit::Count,
+        "Failed jobs that nobody has dealt with; counting stops at 100,000.",
+    ),
     (
         "evergrant_failed_jobs_total",
         Counter,
@@ -73,6 +115,12 @@ pub(super) const METRICS: &[(&str, Kind, Unit, &str)] = &[
     ("evergrant_http_turned_away_total", Counter, Unit::Count, "Requests turned away because too many were in hand."),
     ("evergrant_jobs_published_total", Counter, Unit::Count, "RefreshDue jobs that this scheduler published."),
     (
+        "evergrant_lease_wait_seconds",
+        Histogram,
+        Unit::Seconds,
+        "How long jobs waited from their delivery until they had their lease.",
+    ),
+    (
         "evergrant_leases_busy_total",
         Counter,
         Unit::Count,
@@ -92,10 +140,40 @@ pub(super) const METRICS: &[(&str, Kind, Unit, &str)] = &[
         "1 while refreshes of a provider app are paused in this state; apps that were never held are absent.",
     ),
     (
+        "evergrant_queue_consumers",
+        Gauge,
+        Unit::Count,
+        "Processes that take messages from a queue, as the leading scheduler asked last.",
+    ),
+    (
+        "evergrant_queue_depth",
+        Gauge,
+        Unit::Count,
+        "Messages that wait in a queue, those in hand apart, as the leading scheduler asked last.",
+    ),
+    (
         "evergrant_races_lost_total",
         Counter,
         Unit::Count,
         "Results that found their row moved on and judged nobody: harmless, and rare.",
+    ),
+    (
+        "evergrant_rate_limit_refused_total",
+        Counter,
+        Unit::Count,
+        "Calls that were not made, since the provider app's rate limit or a pause left no turn in time.",
+    ),
+    (
+        "evergrant_rate_limit_wait_seconds",
+        Histogram,
+        Unit::Seconds,
+        "How long calls waited for their turn at the provider app's rate limit.",
+    ),
+    (
+        "evergrant_refreshes_total",
+        Counter,
+        Unit::Count,
+        "Refreshes by the verdict that ended them; one may take several attempts, or none if it was throttled by the rate limit.",
     ),
     (
         "evergrant_results_put_off_total",
@@ -117,6 +195,18 @@ pub(super) const METRICS: &[(&str, Kind, Unit, &str)] = &[
         "Session tokens presented, by what they were worth; reused: the session was ended, since it may have been stolen.",
     ),
     ("evergrant_sessions_opened_total", Counter, Unit::Count, "Sessions opened by people who signed in."),
+    (
+        "evergrant_token_endpoint_answers_total",
+        Counter,
+        Unit::Count,
+        "Requests to the token endpoint by the class of the answer's status; none: no answer came.",
+    ),
+    (
+        "evergrant_tokens_expired_total",
+        Counter,
+        Unit::Count,
+        "Access tokens that had ended before their successor came: for a while their connection had none.",
+    ),
 ];
 
 /// An exporter whose histograms have buckets that suit them.
