@@ -1,7 +1,7 @@
 # syntax=docker/dockerfile:1
 # The images that build have everything that needs; the one that runs has next to nothing.
 
-FROM node:20-bookworm-slim AS page
+FROM node:24-bookworm-slim AS page
 WORKDIR /src/frontend
 # Only what decides about packages, so that they are fetched again only when that changes. The browser is for tests.
 COPY frontend/package.json frontend/package-lock.json frontend/.npmrc ./

@@ -64,7 +64,8 @@ export async function visitAll(
   await at('connections-none', '/connections');
   await page.goto('/ops');
   // Processes tell every few seconds what has happened.
-  await expect(page.getByText('Nothing happened in this time.')).toHaveCount(0);
+  for (const chart of ['Refreshes', 'Success rate', 'Wait for a forced refresh', 'Queue depths'])
+    await expect(page.getByRole('button', { name: `Table of ${chart}`, exact: true })).toBeVisible();
   await settled(page);
   await onPage('operations');
   await at('operations-connections', '/ops/connections');

@@ -20,6 +20,7 @@ export function Pagination({ summary, onPrevious, onNext, isPending = false }: P
         <Button
           size="sm"
           icon="chevronRight"
+          className="icon-last"
           isDisabled={!onNext}
           isPending={isPending}
           onPress={() => onNext?.()}

@@ -144,6 +144,10 @@ export function scopeWords(scopes: string): readonly string[] {
 
 /** `needs_reauth` as `Needs reauth`. */
 export function sentence(word: string): string {
-  const text = word.replaceAll(/[_-]+/g, ' ').trim();
+  return capital(word.replaceAll(/[_-]+/g, ' ').trim());
+}
+
+/** What a program told, as a sentence begins. */
+export function capital(text: string): string {
   return text.charAt(0).toUpperCase() + text.slice(1);
 }

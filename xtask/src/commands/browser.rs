@@ -70,6 +70,9 @@ pub fn run(args: &Args) -> Result<()> {
     })?;
     let logs = folder.join("logs");
     let worlds = start_worlds(shapes, servers.as_ref(), &logs)?;
+    if args.screenshots {
+        worlds.iter().try_for_each(World::fill)?;
+    }
     screen::step("testing the web page in Chromium");
     let tested = test(args, &worlds, &folder);
     drop(worlds);

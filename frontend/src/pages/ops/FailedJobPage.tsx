@@ -10,7 +10,7 @@ import { Icon } from '../../components/Icon';
 import { PageHead } from '../../components/PageHead';
 import { ErrorState, Skeleton } from '../../components/States';
 import { RelativeTime } from '../../components/Time';
-import { accountWords, providerWords } from '../../lib/words';
+import { accountWords, capital, providerWords } from '../../lib/words';
 import { AttemptsTable } from '../connections/AttemptsTable';
 import { ConnectionTimes } from '../connections/ConnectionTimes';
 import { AuditTable } from './AuditTable';
@@ -71,7 +71,7 @@ function Details({ job }: { job: FailedJobStory }) {
       <div className="stack">
         <Card title="What went wrong">
           <div className="stack">
-            <p className="prose">{job.error || 'No error was told.'}</p>
+            <p className="prose">{capital(job.error) || 'No error was told.'}</p>
             {unreadable && (
               <p className="notice" data-tone="warn">
                 The payload cannot be read: {unreadable}. Replay it with an edited payload, or discard it.

@@ -12,7 +12,7 @@ import { Icon } from '../../components/Icon';
 import { PageHead } from '../../components/PageHead';
 import { ErrorState, Skeleton } from '../../components/States';
 import { Countdown, RelativeTime } from '../../components/Time';
-import { accountWords, providerWords } from '../../lib/words';
+import { accountWords, capital, providerWords } from '../../lib/words';
 import { AttemptsTable } from '../connections/AttemptsTable';
 import { ConnectionTimes } from '../connections/ConnectionTimes';
 import { AuditTable } from './AuditTable';
@@ -71,7 +71,7 @@ function Story({ story }: { story: ConnectionStory }) {
             </p>
             {last_error && (
               <p className="notice" data-tone={state === 'needs_reauth' ? 'bad' : 'warn'}>
-                {last_error}
+                {capital(last_error)}
               </p>
             )}
             {state !== 'disconnected' && <ConnectionTimes connection={connection} />}

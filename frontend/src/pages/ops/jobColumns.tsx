@@ -3,7 +3,7 @@ import { Link } from '@tanstack/react-router';
 import { Badge, VerdictBadge } from '../../components/Badge';
 import { Button } from '../../components/Button';
 import { RelativeTime } from '../../components/Time';
-import { providerWords } from '../../lib/words';
+import { capital, providerWords } from '../../lib/words';
 import type { DataColumn } from './DataTable';
 import type { Deed } from './queries';
 import type { FailedJob } from './shapes';
@@ -29,7 +29,7 @@ export function jobColumns(onDeed: (deed: Deed, job: FailedJob) => void): DataCo
       header: 'Error',
       cell: ({ error }) => (
         <span className="cell-error" title={error}>
-          {error || 'None was told'}
+          {capital(error) || 'None was told'}
         </span>
       ),
     },
@@ -55,7 +55,8 @@ export function jobColumns(onDeed: (deed: Deed, job: FailedJob) => void): DataCo
           <span className="muted">Not known</span>
         ) : (
           <Link to="/ops/connections/$id" params={{ id }} className="nowrap" title={id}>
-            <code>{id.slice(0, 8)}…</code>
+            {/* Ids begin with their time, so that those made together differ only at their ends. */}
+            <code>…{id.slice(-8)}</code>
           </Link>
         ),
     },

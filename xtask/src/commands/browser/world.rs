@@ -1,9 +1,12 @@
 //! What a browser meets: one system in one shape, an operator who may sign in, and a simulated Amazon of its own.
 
-use std::path::Path;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use anyhow::Result;
 use serde::Serialize;
+use serde_json::json;
 
 use crate::evergrant::{Env, Processes, ask};
 use crate::services::{Postgres, Rabbit, free_ports, random_hex};
@@ -13,6 +16,10 @@ const OPERATOR: &str = "operator@example.com";
 const NO_LIMIT: &str = "1000000";
 /// Short enough to see it end and be renewed, long enough for a page to be looked at meanwhile.
 const TOKEN_LIFETIME: &str = "20s";
+
+/// So many that no page could hold them.
+const MANY: u64 = 10_000;
+const REGIONS: [&str; 3] = ["amazon-na", "amazon-eu", "amazon-fe"];
 
 /// One of the two shapes of the system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +59,8 @@ pub(super) struct Told {
 /// A running system. Dropping it ends it.
 pub(super) struct World {
     pub(super) told: Told,
+    env: Env,
+    folder: PathBuf,
     _processes: Processes,
 }
 
@@ -90,8 +99,37 @@ impl World {
         let add = ["users", "add", OPERATOR, "--name", "Olive Operator", "--admin", "--password"];
         ask(&folder, &env, &add, &password)?;
         let told = Told { shape: shape.name(), urls, amazon, email: OPERATOR, password };
-        Ok(Self { told, _processes: processes })
+        Ok(Self { told, env, folder, _processes: processes })
     }
+
+    /// Adds as many connections as a large installation has. Their tokens are good for longer than anybody looks.
+    #[expect(clippy::disallowed_methods, reason = "times of a picture, not of the product")]
+    pub(super) fn fill(&self) -> Result<()> {
+        let rows = many_connections(SystemTime::now())?;
+        ask(&self.folder, &self.env, &["connections", "import", "--format", "ndjson", "-"], &rows)?;
+        Ok(())
+    }
+}
+
+/// A file of connections: names short and long, in every region.
+fn many_connections(now: SystemTime) -> Result<String> {
+    let mut rows = String::new();
+    for number in 0..MANY {
+        let ends = now + Duration::from_hours(1) + Duration::from_secs(number % 3600);
+        let brand = if number % 7 == 3 { "a-brand-with-a-long-name-within-a-group-of-companies" } else { "shop" };
+        let row = json!({
+            "user_id": format!("user-{number:05}"),
+            "provider": REGIONS[usize::try_from(number)? % REGIONS.len()],
+            "account": format!("amzn1.account.{number:05}"),
+            "label": format!("{brand}-{number:05}@example.com"),
+            "access_token": format!("Atza|{number}"),
+            "refresh_token": format!("Atzr|{number}"),
+            "expires_at": humantime::format_rfc3339_seconds(ends).to_string(),
+            "scopes": "advertising::campaign_management profile",
+        });
+        writeln!(rows, "{row}")?;
+    }
+    Ok(rows)
 }
 
 /// What takes minutes in production takes seconds.
@@ -134,8 +172,18 @@ fn settings(amazon: &str) -> Result<Env> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
     use crate::workspace;
+
+    #[test]
+    fn no_two_of_many_connections_are_the_same_account() {
+        let rows = many_connections(SystemTime::UNIX_EPOCH).unwrap();
+        let row = |line: &str| serde_json::from_str::<serde_json::Value>(line).unwrap()["account"].to_string();
+        let accounts: BTreeSet<_> = rows.lines().map(row).collect();
+        assert_eq!(accounts.len(), usize::try_from(MANY).unwrap());
+    }
 
     #[test]
     fn every_setting_is_one_that_there_is() {
