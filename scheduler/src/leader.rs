@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use evergrant_contract::ids::ProcessId;
 use evergrant_contract::ports::{Clock, Offices, StoreError};
+use tokio::sync::watch;
 use tracing::info;
 
 /// The name of the office in the store.
@@ -23,11 +24,20 @@ pub(crate) struct Leader {
     trusted_until: Option<Duration>,
     /// The store is asked again from then on.
     ask_at: Duration,
+    shown: watch::Sender<bool>,
 }
 
 impl Leader {
     pub(crate) fn new(offices: Arc<dyn Offices>, clock: Arc<dyn Clock>, process: ProcessId, ttl: Duration) -> Self {
-        Self { offices, clock, process, ttl, trusted_until: None, ask_at: Duration::ZERO }
+        Self {
+            offices,
+            clock,
+            process,
+            ttl,
+            trusted_until: None,
+            ask_at: Duration::ZERO,
+            shown: watch::Sender::new(false),
+        }
     }
 
     /// Whether this process leads, by what it knows.
@@ -42,8 +52,14 @@ impl Leader {
         stood
     }
 
+    /// Tells whoever listens whether this process leads, as it was last seen.
+    pub(crate) fn watch(&self) -> watch::Receiver<bool> {
+        self.shown.subscribe()
+    }
+
     fn show(&self) {
         metrics::gauge!("evergrant_scheduler_leading").set(f64::from(u8::from(self.is_leading())));
+        self.shown.send_replace(self.is_leading());
     }
 
     async fn ask_if_time(&mut self) -> Result<bool, StoreError> {

@@ -6,11 +6,13 @@ use std::time::Duration;
 
 use evergrant_contract::app::App;
 use evergrant_contract::ids::{ProcessId, ProviderName};
+use evergrant_contract::job::JobKind;
 use evergrant_contract::ports::{Clock, JobQueue, Store, StoreError};
 use evergrant_contract::timing::{before, until};
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, debug, info, info_span, warn};
 
+use crate::counting::Counting;
 use crate::leader::Leader;
 use crate::look::{LookError, Looked, Outlook, Ports};
 use crate::settings::SchedulerSettings;
@@ -54,6 +56,18 @@ impl Scheduler {
     /// Runs until `stop`, then gives the office back.
     pub async fn run(mut self, stop: CancellationToken) {
         info!(interval_secs = self.settings.refresh_interval.as_secs(), "Token refresh service started");
+        let counting = self.counting();
+        tokio::select! {
+            () = self.look_until(&stop) => {}
+            () = counting.run() => {}
+        }
+        if let Err(error) = self.leader.resign().await {
+            warn!(%error, "The office could not be given back; it lapses by itself");
+        }
+        info!("Token refresh service stopped");
+    }
+
+    async fn look_until(&mut self, stop: &CancellationToken) {
         while !stop.is_cancelled() {
             let nap = self.tick().instrument(info_span!("scheduler.tick")).await;
             tokio::select! {
@@ -61,10 +75,16 @@ impl Scheduler {
                 () = self.clock.sleep(nap) => {}
             }
         }
-        if let Err(error) = self.leader.resign().await {
-            warn!(%error, "The office could not be given back; it lapses by itself");
+    }
+
+    fn counting(&self) -> Counting {
+        Counting {
+            store: Arc::clone(&self.store),
+            queue: Arc::clone(&self.queue),
+            clock: Arc::clone(&self.clock),
+            providers: self.outlooks.iter().map(|outlook| outlook.provider().clone()).collect(),
+            leads: self.leader.watch(),
         }
-        info!("Token refresh service stopped");
     }
 
     /// One round: leads if it can, publishes what is due, and says how long to sleep.
@@ -104,6 +124,7 @@ impl Scheduler {
     async fn look_at_all(&mut self) -> Result<Looked, LookError> {
         let apps: HashMap<ProviderName, App> =
             self.store.apps().await?.into_iter().map(|app| (app.provider.clone(), app)).collect();
+        let pauses = self.store.pauses().await?;
         let mut total = Looked::default();
         for outlook in &mut self.outlooks {
             if !self.leader.is_leading() {
@@ -116,6 +137,11 @@ impl Scheduler {
                 clock: self.clock.as_ref(),
                 settings: &self.settings,
             };
+            if pauses.of_job(JobKind::RefreshDue, outlook.provider()).is_some() {
+                // Workers give back what they meet of it: nothing is on its way any more, and nobody probes.
+                outlook.forget();
+                continue;
+            }
             let looked = outlook.look(&ports, apps.get(outlook.provider())).await?;
             total.published += looked.published;
             total.more |= looked.more;

@@ -11,6 +11,7 @@ mod work;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use evergrant_contract::census::{QueueLevel, QueueName};
 use evergrant_contract::job::{Job, JobKind};
 use evergrant_contract::ports::{FailedJobs, JobHandler, JobQueue, QueueError};
 use tokio_util::sync::CancellationToken;
@@ -62,6 +63,12 @@ impl JobQueue for RabbitQueue {
 
     async fn depth(&self, kind: JobKind) -> Result<u64, QueueError> {
         count(&self.shared, self.shared.topology.queue(kind)).await.map(|report| report.waiting)
+    }
+
+    async fn levels(&self) -> Result<Vec<QueueLevel>, QueueError> {
+        let names = QueueName::ALL.iter().copied();
+        let level = |(queue, QueueReport { waiting, consumers, .. })| QueueLevel { queue, waiting, consumers };
+        Ok(names.zip(self.report().await?).map(level).collect())
     }
 
     async fn drain_dead_letters(&self, into: Arc<dyn FailedJobs>, stop: CancellationToken) -> Result<(), QueueError> {

@@ -190,6 +190,8 @@ pub struct Peer {
     pub keys: Vec<String>,
     /// The last time it said so, in the store's time.
     pub seen_at: Timestamp,
+    /// The order to take no new jobs, if one stands. No process tells this of itself: announcing leaves it alone.
+    pub drain: Option<Drain>,
 }
 
 /// Who is there and who leads.
@@ -457,7 +459,20 @@ pub trait Webhooks: Send + Sync {
 
 /// Everything that a store does. An adapter implements the parts and gets this for nothing.
 pub trait Store:
-    Schedule + Census + Leases + Connections + Apps + FailedJobs + Offices + Users + Sessions + ApiKeys + Operations + Usage
+    Schedule
+    + Census
+    + Leases
+    + Connections
+    + Apps
+    + Controls
+    + FailedJobs
+    + Offices
+    + Users
+    + Sessions
+    + ApiKeys
+    + Keys
+    + Operations
+    + Usage
 {
 }
 
@@ -467,11 +482,13 @@ impl<T> Store for T where
         + Leases
         + Connections
         + Apps
+        + Controls
         + FailedJobs
         + Offices
         + Users
         + Sessions
         + ApiKeys
+        + Keys
         + Operations
         + Usage
 {

@@ -1,6 +1,7 @@
 //! The jobs of one kind that wait.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use evergrant_contract::job::Job;
@@ -13,11 +14,21 @@ pub(super) struct Lane {
     jobs: Mutex<VecDeque<Job>>,
     capacity: usize,
     arrived: Arc<Notify>,
+    consumers: AtomicU64,
+}
+
+/// A worker that takes jobs from a lane, until it is dropped.
+pub(super) struct Consumer<'a>(&'a Lane);
+
+impl Drop for Consumer<'_> {
+    fn drop(&mut self) {
+        self.0.consumers.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Lane {
     pub(super) fn new(capacity: usize) -> Self {
-        Self { jobs: Mutex::default(), capacity, arrived: Arc::default() }
+        Self { jobs: Mutex::default(), capacity, arrived: Arc::default(), consumers: AtomicU64::new(0) }
     }
 
     /// Adds a job at the end. `false`: there is no room for it.
@@ -51,6 +62,17 @@ impl Lane {
 
     pub(super) fn len(&self) -> usize {
         self.lock().len()
+    }
+
+    /// A worker takes jobs from here.
+    pub(super) fn taken_from(&self) -> Consumer<'_> {
+        self.consumers.fetch_add(1, Ordering::Relaxed);
+        Consumer(self)
+    }
+
+    /// How many workers do.
+    pub(super) fn consumers(&self) -> u64 {
+        self.consumers.load(Ordering::Relaxed)
     }
 
     /// Ends when a job may have arrived since it was first polled, or since the last time nobody waited.

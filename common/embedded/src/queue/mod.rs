@@ -8,6 +8,7 @@ use std::sync::Arc;
 use apalis::prelude::{Data, Event, Monitor, ParallelizeExt, WorkerBuilder, WorkerBuilderExt};
 use apalis_core::worker::ext::event_listener::EventListenerExt;
 use async_trait::async_trait;
+use evergrant_contract::census::{QueueLevel, QueueName};
 use evergrant_contract::job::{Job, JobKind};
 use evergrant_contract::ports::{FailedJobs, Fate, JobHandler, JobQueue, QueueError};
 use tokio_util::sync::CancellationToken;
@@ -66,6 +67,7 @@ impl JobQueue for LocalQueue {
         handler: Arc<dyn JobHandler>,
         stop: CancellationToken,
     ) -> Result<(), QueueError> {
+        let _taken_from = self.lane(kind).taken_from();
         let desk = Desk { lane: self.lane(kind).clone(), handler };
         let places = usize::try_from(concurrency.max(1)).unwrap_or(usize::MAX);
         let stopping = stop.clone();
@@ -91,6 +93,17 @@ impl JobQueue for LocalQueue {
 
     async fn depth(&self, kind: JobKind) -> Result<u64, QueueError> {
         Ok(self.lane(kind).len().try_into().unwrap_or(u64::MAX))
+    }
+
+    /// There are no dead letters: a job that never became bytes cannot be unreadable.
+    async fn levels(&self) -> Result<Vec<QueueLevel>, QueueError> {
+        let level = |queue, lane: &Lane| {
+            let waiting = lane.len().try_into().unwrap_or(u64::MAX);
+            QueueLevel { queue, waiting, consumers: lane.consumers() }
+        };
+        let dead_letters = QueueLevel { queue: QueueName::DeadLetters, waiting: 0, consumers: 0 };
+        let due = level(QueueName::RefreshDue, &self.refresh_due);
+        Ok(vec![due, level(QueueName::ForceRefresh, &self.force_refresh), dead_letters])
     }
 
     /// Waits for `stop`: a job that never became bytes cannot be unreadable.

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use evergrant_contract::census::{QueueLevel, QueueName};
 use evergrant_contract::failed_job::{FailedJob, FailedJobState};
 use evergrant_contract::ids::JobId;
 use evergrant_contract::job::{Job, JobKind};
@@ -34,6 +35,7 @@ struct Lines {
     down: bool,
     failing_publishes: u32,
     capacity: Option<usize>,
+    consumers: BTreeMap<QueueName, u64>,
 }
 
 impl Lines {
@@ -109,6 +111,29 @@ impl MemoryQueue {
     }
 }
 
+const fn queue_of(kind: JobKind) -> QueueName {
+    match kind {
+        JobKind::RefreshDue => QueueName::RefreshDue,
+        JobKind::ForceRefresh => QueueName::ForceRefresh,
+    }
+}
+
+/// Somebody who takes messages from a queue, until it is dropped.
+struct Consumer<'a>(&'a Mutex<Lines>, QueueName);
+
+impl<'a> Consumer<'a> {
+    fn of(lines: &'a Mutex<Lines>, queue: QueueName) -> Self {
+        *lock(lines).consumers.entry(queue).or_default() += 1;
+        Self(lines, queue)
+    }
+}
+
+impl Drop for Consumer<'_> {
+    fn drop(&mut self) {
+        *lock(self.0).consumers.entry(self.1).or_default() -= 1;
+    }
+}
+
 /// Tells whoever waits, when the change is done.
 struct Change<'a> {
     lines: MutexGuard<'a, Lines>,
@@ -162,6 +187,7 @@ impl JobQueue for MemoryQueue {
         handler: Arc<dyn JobHandler>,
         stop: CancellationToken,
     ) -> Result<(), QueueError> {
+        let _consumer = Consumer::of(&self.lines, queue_of(kind));
         let slots = Arc::new(Semaphore::new(usize::try_from(concurrency).unwrap_or(Semaphore::MAX_PERMITS)));
         // A handler that panics ends its own task: its slot is freed and its job is gone, as the row will tell.
         let mut in_hand = JoinSet::new();
@@ -189,7 +215,25 @@ impl JobQueue for MemoryQueue {
         Ok(u64::try_from(lines.line(kind).len()).unwrap_or(u64::MAX))
     }
 
+    async fn levels(&self) -> Result<Vec<QueueLevel>, QueueError> {
+        let mut lines = lock(&self.lines);
+        if lines.down {
+            return Err(QueueError::Unavailable("the test took it down".into()));
+        }
+        let waiting = |lines: &mut Lines, queue| match queue {
+            QueueName::RefreshDue => lines.line(JobKind::RefreshDue).len(),
+            QueueName::ForceRefresh => lines.line(JobKind::ForceRefresh).len(),
+            QueueName::DeadLetters => lines.dead_letters.len(),
+        };
+        let mut level = |queue| {
+            let waiting = u64::try_from(waiting(&mut lines, queue)).unwrap_or(u64::MAX);
+            QueueLevel { queue, waiting, consumers: lines.consumers.get(&queue).copied().unwrap_or_default() }
+        };
+        Ok(QueueName::ALL.iter().map(|queue| level(*queue)).collect())
+    }
+
     async fn drain_dead_letters(&self, into: Arc<dyn FailedJobs>, stop: CancellationToken) -> Result<(), QueueError> {
+        let _consumer = Consumer::of(&self.lines, QueueName::DeadLetters);
         while let Some(body) = self.next(&stop, |lines| lines.dead_letters.pop_front()).await {
             let job = unread(&body, to_millis(self.clock.now()));
             if let Err(error) = into.record(job).await {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use evergrant_contract::job::{Job, JobKind};
 use evergrant_contract::ports::{Fate, JobQueue};
 
-use super::steps::{Hands, Worker, ids, job, jobs, publish, until_depth};
+use super::steps::{Hands, Worker, ids, job, jobs, publish, until_depth, until_levels};
 
 const DUE: JobKind = JobKind::RefreshDue;
 const FORCE: JobKind = JobKind::ForceRefresh;
@@ -90,6 +90,22 @@ pub async fn depth_leaves_out_those_in_hand(queue: Arc<dyn JobQueue>) {
     hands.release();
     hands.until("the handling of all jobs", |tally| tally.has_done(&all)).await;
     worker.stop().await;
+}
+
+/// Operators are told how full each queue is and whether anybody works at it.
+pub async fn levels_tell_what_waits_and_who_works(queue: Arc<dyn JobQueue>) {
+    let all = jobs(DUE, 10);
+    let hands = Hands::closed();
+    let workers = [DUE, DUE, FORCE].map(|kind| Worker::start(&queue, kind, 1, &hands));
+    publish(&*queue, all.clone()).await;
+    hands.until("a full hand", |tally| tally.in_hand == 2).await;
+    until_levels(&*queue, [(8, 2), (0, 1)]).await;
+    hands.release();
+    hands.until("the handling of all jobs", |tally| tally.has_done(&all)).await;
+    for worker in workers {
+        worker.stop().await;
+    }
+    until_levels(&*queue, [(0, 0), (0, 0)]).await;
 }
 
 /// Somebody waits on a forced refresh, and nobody on a due one.

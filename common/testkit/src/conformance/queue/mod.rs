@@ -40,6 +40,7 @@ macro_rules! queue_conformance {
                 many_publish_at_once,
                 no_more_than_the_concurrency_are_in_hand,
                 depth_leaves_out_those_in_hand,
+                levels_tell_what_waits_and_who_works,
                 a_backlog_of_one_kind_delays_no_other,
                 two_workers_share,
                 a_job_put_back_comes_again,

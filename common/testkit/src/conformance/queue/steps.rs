@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use evergrant_contract::Timestamp;
+use evergrant_contract::census::QueueName;
 use evergrant_contract::ids::{ConnectionId, JobId, Version};
 use evergrant_contract::job::{ForceReason, Job, JobKind, Payload};
 use evergrant_contract::ports::{Fate, JobHandler, JobQueue, QueueError};
@@ -47,6 +48,19 @@ pub(super) async fn until_depth(queue: &dyn JobQueue, kind: JobKind, depth: u64)
     eventually(&what, async || {
         let counted = queue.depth(kind).await.expect("a working queue counts");
         (counted == depth).then_some(())
+    })
+    .await;
+}
+
+/// Waits until the queues of both kinds say this of what waits and of who takes it: brokers count a little late.
+pub(super) async fn until_levels(queue: &dyn JobQueue, wanted: [(u64, u64); 2]) {
+    let what = format!("levels of {wanted:?}");
+    eventually(&what, async || {
+        let levels = queue.levels().await.expect("a working queue tells its levels");
+        let names: Vec<_> = levels.iter().map(|level| level.queue).collect();
+        assert_eq!(names, QueueName::ALL, "every queue is named, in order");
+        let told: Vec<_> = levels.iter().take(2).map(|level| (level.waiting, level.consumers)).collect();
+        (told == wanted).then_some(())
     })
     .await;
 }

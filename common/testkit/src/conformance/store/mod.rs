@@ -5,6 +5,7 @@
 
 pub mod api_keys;
 pub mod apps;
+pub mod census;
 pub mod connections;
 pub mod failed_job_lists;
 pub mod failed_jobs;
@@ -19,8 +20,9 @@ pub mod schedule;
 pub mod searches;
 pub mod sessions;
 pub mod settlements;
-mod steps;
+pub(super) mod steps;
 pub mod takeovers;
+pub mod usage;
 pub mod users;
 pub mod walk;
 
@@ -56,6 +58,10 @@ macro_rules! store_conformance {
                 only_refreshable_connections_of_the_app_are_due,
                 next_refresh_at_is_the_earliest_of_the_app,
                 making_due_is_for_refreshable_connections;
+            census:
+                a_backlog_is_counted_as_far_as_asked,
+                expired_tokens_are_counted_among_the_oldest,
+                everybody_is_counted_by_app_and_state;
             leases:
                 one_of_fifty_callers_gets_the_lease,
                 concurrent_requests_are_each_answered,
@@ -185,6 +191,13 @@ macro_rules! store_conformance {
                 keys_are_listed_newest_first,
                 a_key_is_revoked_once,
                 the_latest_use_of_a_key_is_noted;
+            usage:
+                usage_adds_up_by_day_and_provider_app,
+                concurrent_usage_adds_up,
+                users_are_ranked,
+                forgetting_usage_takes_the_days_before,
+                the_latest_use_of_a_connection_is_noted,
+                unused_connections_are_counted;
             walk:
                 a_random_walk_agrees_with_the_model;
         }

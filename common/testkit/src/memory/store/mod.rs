@@ -1,14 +1,18 @@
 //! A store in memory. One file for each of the ports that it implements.
 
 mod apps;
+mod census;
 mod connections;
+mod controls;
 mod failed_jobs;
+mod keys;
 mod leases;
 mod offices;
 mod operations;
 mod people;
 mod rows;
 mod schedule;
+mod usage;
 
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -32,14 +36,23 @@ pub struct MemoryStore {
     clock: Arc<dyn Clock>,
     /// The wall clock when the monotonic one stood at zero.
     epoch: Timestamp,
-    tables: Mutex<Tables>,
+    tables: Arc<Mutex<Tables>>,
+    /// The first encrypts, all decrypt.
+    keys: Vec<String>,
 }
 
 impl MemoryStore {
     /// An empty store.
     pub fn new(clock: Arc<dyn Clock>) -> Arc<Self> {
         let epoch = evergrant_contract::timing::before(clock.now(), clock.monotonic());
-        Arc::new(Self { clock, epoch, tables: Mutex::default() })
+        Arc::new(Self { clock, epoch, tables: Arc::default(), keys: vec![MEMORY_KEY.to_owned()] })
+    }
+
+    /// The same rows, seen with these keys: the first encrypts, all decrypt.
+    #[must_use]
+    pub fn with_keys(&self, keys: &[&str]) -> Arc<Self> {
+        let keys = keys.iter().map(|key| (*key).to_owned()).collect();
+        Arc::new(Self { clock: Arc::clone(&self.clock), epoch: self.epoch, tables: Arc::clone(&self.tables), keys })
     }
 
     /// Makes the next `calls` calls fail with [`StoreError::Unavailable`], before they do anything.
@@ -81,6 +94,14 @@ impl MemoryStore {
         let mut tables = lock(&self.tables);
         let row = tables.connections.get_mut(&id).expect("the connection must exist to lose or regain its key");
         row.readable = readable;
+    }
+
+    fn primary(&self) -> &str {
+        self.keys.first().map_or(MEMORY_KEY, String::as_str)
+    }
+
+    fn keys(&self) -> &[String] {
+        &self.keys
     }
 
     /// The store's own time.
