@@ -114,6 +114,7 @@ impl Gate {
     ) {
         let verdict = answer.verdict.kind();
         if self.breakers.lock().entry(provider.clone()).or_default().trips(connection, verdict) {
+            metrics::counter!("evergrant_breaker_trips_total", "provider" => provider.to_string()).increment(1);
             self.hold(provider, AppState::Outage, answer).await;
         }
         let proves_it_well =

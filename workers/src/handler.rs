@@ -19,6 +19,7 @@ use tracing::{Instrument, debug, error, info, info_span, warn};
 
 use crate::findings;
 use crate::gate::{Gate, Passage};
+use crate::orders::Orders;
 use crate::refresh::Refresh;
 use crate::right_of_way::RightOfWay;
 use crate::settings::WorkerSettings;
@@ -37,6 +38,7 @@ pub(crate) struct Context {
     pub(crate) chance: Arc<dyn Chance>,
     pub(crate) providers: HashMap<ProviderName, Arc<dyn Provider>>,
     pub(crate) gate: Gate,
+    pub(crate) orders: Orders,
     pub(crate) writer: Writer,
     pub(crate) right_of_way: RightOfWay,
     pub(crate) tasks: TaskTracker,
@@ -49,9 +51,10 @@ pub(crate) struct Context {
 pub struct RefreshHandler(pub(crate) Arc<Context>);
 
 impl RefreshHandler {
-    /// Reads which provider apps are held, for callers that handle a job without [`Workers::run`](crate::Workers::run),
+    /// Reads which provider apps are held and what is paused, for callers that handle a job without [`Workers::run`](crate::Workers::run),
     /// which goes on watching.
     pub async fn look_at_apps(&self) -> Result<(), StoreError> {
+        self.0.orders.look().await?;
         self.0.gate.look().await
     }
 }
@@ -70,6 +73,7 @@ impl JobHandler for RefreshHandler {
 
 impl Context {
     async fn run(&self, job: Job) -> Fate {
+        let delivered = self.clock.monotonic();
         let _ahead = match job.payload.kind() {
             JobKind::ForceRefresh => Some(self.right_of_way.go_ahead()),
             JobKind::RefreshDue => {
@@ -83,6 +87,10 @@ impl Context {
             debug!("Nobody waits for this job any more");
             return Fate::Done;
         }
+        if !self.orders.takes(job.payload.kind()) {
+            debug!("No jobs are taken any more; this one goes back");
+            return Fate::PutBack;
+        }
         let lease_ends = self.settings.lease_ends(self.clock.as_ref());
         let leased = match self.acquire(&job).await {
             Ok(Some(leased)) => leased,
@@ -93,13 +101,23 @@ impl Context {
             }
         };
         match leased {
-            Leased::Held(grant) => self.refresh(&job, &grant, lease_ends).await,
+            Leased::Held(grant) => {
+                let waited = self.clock.monotonic().saturating_sub(delivered);
+                metrics::histogram!("evergrant_lease_wait_seconds", "kind" => job.payload.kind().as_str())
+                    .record(waited);
+                self.refresh(&job, &grant, lease_ends).await;
+            }
             Leased::Unspendable { lease, user, provider, standing, reason } => {
                 self.give_up(&job, lease, &user, &provider, standing, reason).await;
             }
             Leased::MovedOn { .. } | Leased::NotRefreshable { .. } => match job.payload.kind() {
                 JobKind::ForceRefresh => self.tell_how_it_stands(&job).await,
                 JobKind::RefreshDue => debug!("The row has moved on since the job was made"),
+            },
+            // On its resumption the row is due as it was. Whoever waits is told now.
+            Leased::Paused => match job.payload.kind() {
+                JobKind::ForceRefresh => self.tell_how_it_stands(&job).await,
+                JobKind::RefreshDue => debug!("The connection is paused"),
             },
             Leased::Busy => {
                 metrics::counter!("evergrant_leases_busy_total").increment(1);

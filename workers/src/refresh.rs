@@ -70,14 +70,21 @@ impl Refresh<'_> {
             if let Err(wait) = self.provider.admit(self.job.payload.kind(), self.context.settings.admit_patience).await
             {
                 let finding = Finding::Throttled { retry_after: Some(wait) };
+                self.count(VerdictKind::Throttled);
                 return self.concluded(finding, None, tally);
             }
             let answer = self.call(&mut tally).await;
             let pause = pauses.next().unwrap_or(IN_JOB_PAUSE_MAX);
             match decide(self.situation(&tally, pause), self.ways(), &answer) {
                 Step::Again(pause) => self.context.clock.sleep(pause).await,
-                Step::Settle(finding) => return self.concluded(finding, Some(answer), tally),
-                Step::Hold(state) => return self.held(state, answer, tally).await,
+                Step::Settle(finding) => {
+                    self.count(answer.verdict.kind());
+                    return self.concluded(finding, Some(answer), tally);
+                }
+                Step::Hold(state) => {
+                    self.count(answer.verdict.kind());
+                    return self.held(state, answer, tally).await;
+                }
             }
         }
     }
@@ -105,6 +112,17 @@ impl Refresh<'_> {
             .increment(1);
         self.context.gate.heard(&self.grant.provider, self.grant.lease.connection, &answer, self.is_probe).await;
         answer
+    }
+
+    /// Takes note of how the refresh ended: it is one, however many calls it took.
+    fn count(&self, verdict: VerdictKind) {
+        let (provider, kind) = (self.grant.provider.to_string(), self.job.payload.kind().as_str());
+        let had_ended = self.grant.expires_at.is_some_and(|at| at <= self.context.clock.now());
+        if verdict == VerdictKind::Refreshed && had_ended {
+            metrics::counter!("evergrant_tokens_expired_total", "provider" => provider.clone()).increment(1);
+        }
+        metrics::counter!("evergrant_refreshes_total", "provider" => provider, "kind" => kind, "verdict" => verdict.as_str())
+            .increment(1);
     }
 
     fn situation(&self, tally: &Tally, pause: Duration) -> Situation {

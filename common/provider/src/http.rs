@@ -106,6 +106,9 @@ impl HttpProvider {
             Err(broken) => no_answer(&broken, &secrets, sent_at),
         };
         outcome.answer.trace.duration_ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        let (provider, status) = (self.descriptor.name.to_string(), status_class(outcome.answer.trace.status));
+        metrics::counter!("evergrant_token_endpoint_answers_total", "provider" => provider, "status" => status)
+            .increment(1);
         outcome
     }
 
@@ -172,10 +175,21 @@ impl Provider for HttpProvider {
     }
 
     async fn admit(&self, kind: JobKind, patience: Duration) -> Result<(), Duration> {
-        match kind {
+        let came = self.clock.monotonic();
+        let passed = match kind {
             JobKind::ForceRefresh => self.turnstile.pass_ahead(patience).await,
             JobKind::RefreshDue => self.turnstile.pass(patience).await,
+        };
+        let (provider, kind) = (self.descriptor.name.to_string(), kind.as_str());
+        if passed.is_ok() {
+            let waited = self.clock.monotonic().saturating_sub(came);
+            metrics::histogram!("evergrant_rate_limit_wait_seconds", "provider" => provider, "kind" => kind)
+                .record(waited);
+        } else {
+            metrics::counter!("evergrant_rate_limit_refused_total", "provider" => provider, "kind" => kind)
+                .increment(1);
         }
+        passed
     }
 
     async fn refresh(&self, call: RefreshCall<'_>) -> Answer {
@@ -215,6 +229,18 @@ impl Consents for HttpProvider {
             clock: &*self.clock,
         };
         asker.identify(access_token, self.policy.call_timeout).await
+    }
+}
+
+/// The status of an answer as metrics tell it: few words, and 429 apart from those that say that we were wrong.
+const fn status_class(status: Option<u16>) -> &'static str {
+    match status {
+        None => "none",
+        Some(429) => "429",
+        Some(200..=299) => "2xx",
+        Some(300..=399) => "3xx",
+        Some(400..=499) => "4xx",
+        Some(_) => "5xx",
     }
 }
 
