@@ -53,7 +53,9 @@ fn every_command_in_the_docs_exists() {
     let mut seen = 0;
     for page in [
         "README.md",
+        "deploy/prometheus/alerts.yml",
         "docs/API.md",
+        "docs/DEPLOY.md",
         "docs/OPERATIONS.md",
         "docs/SECURITY.md",
         "docs/TELEMETRY.md",
