@@ -28,6 +28,8 @@ pub(crate) enum Need {
     Chromium,
     /// With what it takes to make an environment of its own.
     Python,
+    /// What holds alerts to their tests. It comes with the server.
+    Promtool,
 }
 
 impl Need {
@@ -42,6 +44,7 @@ impl Need {
             Self::Jq => in_path("jq").map(drop).context("jq is not installed"),
             Self::Chromium => chromium().map(drop).context("Chromium is not installed"),
             Self::Python => python(),
+            Self::Promtool => in_path("promtool").map(drop).context("Prometheus' promtool is not installed"),
         };
         found.err().map(|error| error.to_string())
     }
@@ -58,6 +61,7 @@ impl Need {
             Self::Chromium => "chromium",
             // It brings the interpreter along.
             Self::Python => "python3-venv",
+            Self::Promtool => "prometheus",
         }
     }
 }
@@ -111,7 +115,7 @@ fn advice(missing: &[(Need, String)]) -> String {
         "{}.\n\n\
          Either install it:\n    \
              Debian, Ubuntu:  sudo apt-get install --no-install-recommends {}\n    \
-             macOS:           brew install postgresql@17 rabbitmq sqlite curl jq\n\
+             macOS:           brew install postgresql@17 rabbitmq sqlite curl jq prometheus\n\
          or run PostgreSQL and RabbitMQ in containers (see .env.example first) and say where they are:\n    \
              docker compose up --detach --wait postgres rabbitmq\n    \
              export {DATABASE_URL}=postgres://evergrant:$POSTGRES_PASSWORD@127.0.0.1:5432/evergrant\n    \
