@@ -28,10 +28,10 @@ use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, COOKIE, LOCATION, SET_COOK
 use axum::http::request::Builder;
 use axum::http::{HeaderMap, HeaderName, Request, StatusCode};
 use evergrant_contract::failed_job::{FailedJob, FailedJobState};
-use evergrant_contract::ids::{ApiKeyId, ConnectionId};
+use evergrant_contract::ids::{ApiKeyId, ConnectionId, ProcessId};
 use evergrant_contract::job::{Job, Payload};
 use evergrant_contract::people::{Scope, User};
-use evergrant_contract::ports::{ApiKeys as _, Clock as _, FailedJobs as _, Users as _};
+use evergrant_contract::ports::{ApiKeys as _, Clock as _, FailedJobs as _, Offices as _, Peer, Users as _};
 use evergrant_contract::secret::Secret;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -74,8 +74,16 @@ GET /api/ops/audit                       ops              who?   never never 200
 GET /api/ops/connections/{id}            ops              who?   never never 200*  200*  scope never who?    expired ended who?
 GET /api/ops/failed-jobs                 ops              who?   never never 200*  200*  scope never who?    expired ended who?
 GET /api/ops/failed-jobs/{id}            ops              who?   never never 200*  200*  scope never who?    expired ended who?
+GET /api/ops/keys                        ops              who?   never never 200   200   scope never who?    expired ended who?
 GET /api/ops/overview                    ops              who?   never never 200   200   scope never who?    expired ended who?
+GET /api/ops/pauses                      ops              who?   never never 200   200   scope never who?    expired ended who?
 GET /api/ops/processes                   ops              who?   never never 200   200   scope never who?    expired ended who?
+GET /api/ops/usage                       ops              who?   never never 200   200   scope never who?    expired ended who?
+DELETE /api/ops/pauses/{kind}/{name}     ops              who?   never never 200   200   scope never who?    expired ended who?
+DELETE /api/ops/processes/{id}/drain     ops              who?   never never 200   200   scope never who?    expired ended who?
+POST /api/ops/pauses                     ops              who?   never never 200*  200*  scope never who?    expired ended who?
+POST /api/ops/processes/{id}/drain       ops              who?   never never 200   200   scope never who?    expired ended who?
+POST /api/ops/connections/refresh        ops              who?   never never 200   200   scope never who?    expired ended who?
 POST /api/ops/failed-jobs/discard        ops              who?   never never 200   200   scope never who?    expired ended who?
 POST /api/ops/failed-jobs/replay         ops              who?   never never 200   200   scope never who?    expired ended who?
 POST /api/ops/failed-jobs/{id}/discard   ops              who?   never never 200*  200*  scope never who?    expired ended who?
@@ -84,6 +92,9 @@ GET /api/docs                            -                200    200   200   200
 GET /api/docs.css                        -                200    200   200   200   200   200   200   200     200     200   200
 GET /api/health                          -                200    200   200   200   200   200   200   200     200     200   200
 GET /api/openapi.json                    -                200    200   200   200   200   200   200   200     200     200   200";
+
+/// A worker that is drained, and taken back in.
+static WORKER: LazyLock<ProcessId> = LazyLock::new(ProcessId::generate);
 
 /// What the words of the matrix stand for.
 const REFUSALS: [(&str, &str); 7] = [
@@ -228,6 +239,15 @@ impl Bench {
         let fixture = Fixture::at(&url, |_| {});
         fixture.run();
         fixture.run_workers();
+        let peer = Peer {
+            process: *WORKER,
+            role: "worker".to_owned(),
+            primary_key: String::new(),
+            keys: Vec::new(),
+            seen_at: fixture.clock.now(),
+            drain: None,
+        };
+        fixture.store.announce(&peer).await.unwrap();
         Self { fixture }
     }
 
@@ -291,6 +311,8 @@ impl Bench {
     async fn request(&self, operation: &str, cast: &Cast) -> Builder {
         let (method, path) = operation.split_once(' ').unwrap();
         let id = cast.connection.to_string();
+        let path = path.replace("processes/{id}", &format!("processes/{}", *WORKER));
+        let path = path.replace("{kind}", "connection").replace("{name}", &id);
         let path = path.replace("{id}", &id).replace("{connection}", &id).replace("{path}", "v2/profiles");
         match operation {
             "POST /api/auth/login" => {
@@ -369,6 +391,9 @@ fn body_of(operation: &str, cast: &Cast) -> Option<Value> {
         "POST /api/ops/failed-jobs/replay" | "POST /api/ops/failed-jobs/discard" => {
             Some(json!({ "filter": { "connection": cast.connection } }))
         }
+        "POST /api/ops/pauses" => Some(json!({ "kind": "connection", "name": cast.connection, "why": "the matrix" })),
+        "POST /api/ops/processes/{id}/drain" => Some(json!({ "why": "the matrix" })),
+        "POST /api/ops/connections/refresh" => Some(json!({ "filter": { "text": cast.connection }, "dry_run": true })),
         _ => None,
     }
 }

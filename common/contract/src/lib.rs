@@ -16,6 +16,7 @@ pub mod ports;
 pub mod secret;
 pub mod state;
 pub mod timing;
+pub mod trace;
 pub mod transition;
 pub mod usage;
 pub mod verdict;

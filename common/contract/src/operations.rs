@@ -17,6 +17,20 @@ words!(
         DiscardJob => "discard_job",
         /// A connection was refreshed by hand.
         RefreshConnection => "refresh_connection",
+        /// A queue, a provider app or a connection was paused.
+        Pause => "pause",
+        /// A pause was ended.
+        Resume => "resume",
+        /// A worker was told to take no new jobs.
+        DrainWorker => "drain_worker",
+        /// A drained worker was told to take jobs again.
+        ResumeWorker => "resume_worker",
+        /// A new encryption key was made the first, or the steps towards it were checked.
+        RotateKey => "rotate_key",
+        /// Rows were encrypted again under the present key, by hand.
+        Reencrypt => "reencrypt",
+        /// An encryption key was found to be needed no more.
+        RetireKey => "retire_key",
         /// A connection was taken away.
         DisconnectConnection => "disconnect_connection",
     }
@@ -33,7 +47,7 @@ pub struct AuditEntry {
     pub actor: String,
     /// What.
     pub action: Action,
-    /// To what: the id of a failed job or a connection.
+    /// To what: the id of a failed job, a connection or a process, or what was paused, such as `app amazon-na`.
     pub subject: String,
     /// Why, in the words of whoever did it; may be empty.
     pub reason: String,

@@ -194,6 +194,13 @@ pub struct Peer {
     pub drain: Option<Drain>,
 }
 
+impl Peer {
+    /// Whether it takes jobs.
+    pub fn runs_workers(&self) -> bool {
+        matches!(self.role.as_str(), "worker" | "serve")
+    }
+}
+
 /// Who is there and who leads.
 #[async_trait]
 pub trait Offices: Send + Sync {

@@ -40,8 +40,7 @@ impl Batch for Settle {
     }
 
     async fn run(&self, settlements: &[SealedSettlement]) -> Result<Vec<Settled>, StoreError> {
-        let carried = self.carried_over(settlements).await.map_err(store_error)?;
-        let versions = self.write(settlements, &carried).await.map_err(store_error)?;
+        let versions = self.write(settlements).await.map_err(store_error)?;
         let settled = |settlement: &SealedSettlement| match versions.get(&settlement.lease.connection.uuid()) {
             Some(version) => Settled::Written(Version::new(*version)),
             None => Settled::Lost,
@@ -59,32 +58,29 @@ struct CarriedOver {
 impl Settle {
     /// Brings what a write leaves standing to the key that it writes with, so that one column can name the key of the row.
     ///
-    /// Read before the transaction: at the version of the lease only such a re-encryption changes a ciphertext, and never
-    /// its secret. A row that does not open here is not among the answers, and keeps what it has.
-    async fn carried_over(&self, settlements: &[SealedSettlement]) -> Result<HashMap<Uuid, CarriedOver>, sqlx::Error> {
-        let carries = |s: &&SealedSettlement| match &s.tokens {
+    /// Read behind the lock of the schedule, which whoever encrypts rows again takes as well: what is read here stands until
+    /// the commit. A row that does not open here is not among the answers, and keeps what it has.
+    async fn carried_over(
+        &self,
+        connection: &mut PgConnection,
+        written: &[&SealedSettlement],
+    ) -> Result<HashMap<Uuid, CarriedOver>, sqlx::Error> {
+        let carries = |s: &&&SealedSettlement| match &s.tokens {
             Some(tokens) => tokens.refresh_token.is_none(),
             None => s.unread_answer.is_some(),
         };
-        let (ids, versions): (Vec<_>, Vec<_>) = settlements
-            .iter()
-            .filter(carries)
-            .map(|settlement| (settlement.lease.connection.uuid(), settlement.lease.version.number()))
-            .unzip();
+        let ids: Vec<_> =
+            written.iter().filter(carries).map(|settlement| settlement.lease.connection.uuid()).collect();
         if ids.is_empty() {
             return Ok(HashMap::new());
         }
         let rows = sqlx::query!(
-            "SELECT t.connection_id, t.access_token, t.refresh_token
-             FROM unnest($1::uuid[], $2::bigint[]) AS w (connection_id, version)
-             JOIN schedules s USING (connection_id, version)
-             JOIN tokens t USING (connection_id)
-             WHERE t.key <> $3",
+            "SELECT connection_id, access_token, refresh_token FROM tokens
+             WHERE connection_id = ANY($1::uuid[]) AND key <> $2",
             &ids,
-            &versions,
             self.vault.primary(),
         )
-        .fetch_all(&self.pool)
+        .fetch_all(connection)
         .await?;
         let reseal = |id: Uuid, field, ciphertext: Option<String>| match ciphertext {
             None => Some(None),
@@ -101,16 +97,13 @@ impl Settle {
     }
 
     /// The versions of the rows that were written.
-    async fn write(
-        &self,
-        settlements: &[SealedSettlement],
-        carried: &HashMap<Uuid, CarriedOver>,
-    ) -> Result<HashMap<Uuid, i64>, sqlx::Error> {
+    async fn write(&self, settlements: &[SealedSettlement]) -> Result<HashMap<Uuid, i64>, sqlx::Error> {
         let mut transaction = self.pool.begin().await?;
         let versions = write_schedules(&mut transaction, settlements).await?;
         let is_written = |settlement: &&SealedSettlement| versions.contains_key(&settlement.lease.connection.uuid());
         let written: Vec<_> = settlements.iter().filter(is_written).collect();
-        write_tokens(&mut transaction, &written, carried, self.vault.primary()).await?;
+        let carried = self.carried_over(&mut transaction, &written).await?;
+        write_tokens(&mut transaction, &written, &carried, self.vault.primary()).await?;
         write_identities(&mut transaction, &written).await?;
         write_attempts(&mut transaction, &written).await?;
         let given_up: Vec<&FailedJob> =

@@ -37,3 +37,32 @@ mod in_the_time_of_a_clock {
 
     evergrant_testkit::store_conformance!(fresh);
 }
+
+/// While keys change.
+mod turnover {
+    use std::any::Any;
+    use std::sync::Arc;
+
+    use evergrant_testkit::ManualClock;
+    use evergrant_testkit::conformance::keys::Turnover;
+
+    use crate::database::Database;
+    use crate::keys::Keys;
+
+    async fn fresh(clock: Arc<ManualClock>) -> Option<(Turnover, Box<dyn Any + Send>)> {
+        let database = Database::fresh().await?;
+        let keys = Keys::new(3);
+        let store = async |numbers: &[usize]| {
+            Arc::new(database.store(keys.ring(numbers)).await.with_clock(Arc::clone(&clock) as _))
+        };
+        let stores = Turnover {
+            before: store(&[0, 1]).await,
+            after: store(&[1, 0]).await,
+            done: store(&[1]).await,
+            stranger: store(&[2]).await,
+        };
+        Some((stores, Box::new(database)))
+    }
+
+    evergrant_testkit::keys_conformance!(fresh);
+}

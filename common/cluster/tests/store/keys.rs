@@ -14,14 +14,14 @@ use crate::database::Database;
 use crate::steps::{connect, given_back, hold, new_connection, noon, refreshed, request};
 
 /// Keyrings of the keys with these numbers, the first of which encrypts.
-struct Keys(Vec<Secret>);
+pub(crate) struct Keys(Vec<Secret>);
 
 impl Keys {
-    fn new(keys: usize) -> Self {
+    pub(crate) fn new(keys: usize) -> Self {
         Self((0..keys).map(|_| Keyring::generate_key()).collect())
     }
 
-    fn ring(&self, numbers: &[usize]) -> Keyring {
+    pub(crate) fn ring(&self, numbers: &[usize]) -> Keyring {
         let texts: Vec<_> = numbers.iter().map(|number| self.0[*number].expose()).collect();
         Keyring::parse(&Secret::new(texts.join(","))).unwrap()
     }

@@ -4,10 +4,13 @@ use std::any::Any;
 use std::sync::Arc;
 
 use evergrant_contract::ports::{EventBus, JobQueue, Store};
+use evergrant_contract::secret::Secret;
 use evergrant_embedded::{LocalEvents, LocalQueue};
 use evergrant_testkit::ManualClock;
+use evergrant_testkit::conformance::keys::Turnover;
+use evergrant_vault::Keyring;
 
-use crate::store::{File, keyring};
+use crate::store::{File, keyring, keyring_of};
 
 async fn store(clock: Arc<ManualClock>) -> Option<(Arc<dyn Store>, Box<dyn Any + Send>)> {
     let file = File::new();
@@ -16,6 +19,21 @@ async fn store(clock: Arc<ManualClock>) -> Option<(Arc<dyn Store>, Box<dyn Any +
 }
 
 evergrant_testkit::store_conformance!(store);
+
+async fn turnover(clock: Arc<ManualClock>) -> Option<(Turnover, Box<dyn Any + Send>)> {
+    let (file, keys) = (File::new(), [(); 3].map(|()| Keyring::generate_key()));
+    let [old, new, theirs] = &keys;
+    let store = async |keys: &[&Secret]| Arc::new(file.open(&keyring_of(keys), &clock).await);
+    let stores = Turnover {
+        before: store(&[old, new]).await,
+        after: store(&[new, old]).await,
+        done: store(&[new]).await,
+        stranger: store(&[theirs]).await,
+    };
+    Some((stores, Box::new(file)))
+}
+
+evergrant_testkit::keys_conformance!(turnover);
 
 async fn queue() -> Option<(Arc<dyn JobQueue>, Box<dyn Any + Send>)> {
     Some((Arc::new(LocalQueue::default()), Box::new(())))

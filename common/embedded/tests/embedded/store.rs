@@ -59,7 +59,7 @@ pub(crate) fn keyring() -> Arc<Keyring> {
     Arc::new(Keyring::parse(&Keyring::generate_key()).unwrap())
 }
 
-fn keyring_of(keys: &[&Secret]) -> Arc<Keyring> {
+pub(crate) fn keyring_of(keys: &[&Secret]) -> Arc<Keyring> {
     let keys: Vec<_> = keys.iter().map(|key| key.expose()).collect();
     Arc::new(Keyring::parse(&Secret::new(keys.join(","))).unwrap())
 }
@@ -304,6 +304,7 @@ async fn a_process_that_died_is_forgotten_after_a_day() {
         primary_key: "k".into(),
         keys: vec!["k".into(), "old".into()],
         seen_at: clock.now(),
+        drain: None,
     };
     let (dead, alive) = (ProcessId::generate(), ProcessId::generate());
     store.announce(&peer(dead)).await.unwrap();

@@ -4,6 +4,7 @@
 //! test of each case.
 
 pub mod events;
+pub mod keys;
 pub mod queue;
 pub mod store;
 

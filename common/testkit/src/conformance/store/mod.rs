@@ -7,6 +7,7 @@ pub mod api_keys;
 pub mod apps;
 pub mod census;
 pub mod connections;
+pub mod controls;
 pub mod failed_job_lists;
 pub mod failed_jobs;
 pub mod flows;
@@ -109,6 +110,17 @@ macro_rules! store_conformance {
                 attempts_come_newest_first,
                 stats_name_every_state,
                 keys_in_use_are_those_of_stored_tokens;
+            controls:
+                a_paused_connection_is_neither_due_nor_leased_and_resumes_where_it_stood,
+                a_pause_outlives_what_happens_to_its_connection,
+                a_refresh_in_hand_is_finished_and_the_pause_stays,
+                what_has_moved_on_is_told_before_a_pause,
+                queues_and_apps_are_paused_apart,
+                a_pause_is_made_once_and_told_once,
+                an_unknown_connection_cannot_be_paused,
+                paused_connections_are_listed_page_by_page,
+                a_drain_is_of_a_live_process_and_ends_with_it,
+                a_drain_is_done_once;
             reconnects:
                 a_reconnect_starts_over_on_the_same_row,
                 a_reconnect_during_a_refresh_wins,

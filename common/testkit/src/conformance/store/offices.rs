@@ -87,6 +87,7 @@ pub async fn peers_are_those_seen_lately(store: Arc<dyn Store>, clock: Arc<Manua
         primary_key: keys[0].into(),
         keys: keys.iter().map(|key| (*key).to_owned()).collect(),
         seen_at: clock.now(),
+        drain: None,
     };
     assert_eq!(peers(HOUR).await, []);
     let (worker, mut api) = (peer("worker", &["key-1", "key-0"]), peer("api", &["key-1"]));

@@ -19,24 +19,24 @@ use evergrant_contract::verdict::{AnswerTrace, Attempt, Tokens, VerdictKind};
 use crate::ManualClock;
 use crate::conformance::eventually;
 
-pub(super) const HOUR: Duration = Duration::from_hours(1);
+pub(in crate::conformance) const HOUR: Duration = Duration::from_hours(1);
 /// So short that it lapses while somebody looks.
-pub(super) const MOMENT: Duration = Duration::from_millis(1);
+pub(in crate::conformance) const MOMENT: Duration = Duration::from_millis(1);
 
-pub(super) fn app() -> ProviderName {
+pub(in crate::conformance) fn app() -> ProviderName {
     app_named("amazon-na")
 }
 
-pub(super) fn app_named(name: &str) -> ProviderName {
+pub(in crate::conformance) fn app_named(name: &str) -> ProviderName {
     name.parse().expect("a provider name in a case is well formed")
 }
 
-pub(super) const fn secs(seconds: i64) -> TimeDelta {
+pub(in crate::conformance) const fn secs(seconds: i64) -> TimeDelta {
     TimeDelta::seconds(seconds)
 }
 
 /// A connection of `user` with the tokens `Atza|<user>-1` and `Atzr|<user>-1`.
-pub(super) fn new_connection(user: &str, refresh_at: Timestamp) -> NewConnection {
+pub(in crate::conformance) fn new_connection(user: &str, refresh_at: Timestamp) -> NewConnection {
     NewConnection {
         user: user.parse().expect("a user id in a case is well formed"),
         provider: app(),
@@ -52,32 +52,32 @@ pub(super) fn new_connection(user: &str, refresh_at: Timestamp) -> NewConnection
     }
 }
 
-pub(super) async fn put(store: &dyn Store, new: NewConnection) -> ConnectionId {
+pub(in crate::conformance) async fn put(store: &dyn Store, new: NewConnection) -> ConnectionId {
     match put_all(store, vec![new], IfPresent::Keep).await.as_slice() {
         [Stored::Inserted(id)] => *id,
         other => panic!("one new connection was put, the answer is {other:?}"),
     }
 }
 
-pub(super) async fn put_all(store: &dyn Store, new: Vec<NewConnection>, if_present: IfPresent) -> Vec<Stored> {
+pub(in crate::conformance) async fn put_all(store: &dyn Store, new: Vec<NewConnection>, if_present: IfPresent) -> Vec<Stored> {
     store.put(new, if_present).await.expect("a working store takes connections")
 }
 
 /// Puts a connection that is due now.
-pub(super) async fn connect(store: &dyn Store, clock: &ManualClock, user: &str) -> ConnectionId {
+pub(in crate::conformance) async fn connect(store: &dyn Store, clock: &ManualClock, user: &str) -> ConnectionId {
     put(store, new_connection(user, clock.now())).await
 }
 
-pub(super) async fn find(store: &dyn Store, id: ConnectionId) -> Connection {
+pub(in crate::conformance) async fn find(store: &dyn Store, id: ConnectionId) -> Connection {
     store.find(id).await.expect("a working store finds").expect("the connection exists")
 }
 
-pub(super) async fn access_token(store: &dyn Store, id: ConnectionId) -> Option<AccessToken> {
+pub(in crate::conformance) async fn access_token(store: &dyn Store, id: ConnectionId) -> Option<AccessToken> {
     store.access_token(id).await.expect("a working store gives access tokens")
 }
 
 /// Token, end and version, where there is a token.
-pub(super) async fn access_token_in_the_clear(
+pub(in crate::conformance) async fn access_token_in_the_clear(
     store: &dyn Store,
     id: ConnectionId,
 ) -> Option<(String, Timestamp, Version)> {
@@ -85,7 +85,7 @@ pub(super) async fn access_token_in_the_clear(
 }
 
 /// A request by a new process for a lease of an hour.
-pub(super) fn request(connection: ConnectionId, version: Version) -> LeaseRequest {
+pub(in crate::conformance) fn request(connection: ConnectionId, version: Version) -> LeaseRequest {
     LeaseRequest {
         connection,
         version,
@@ -97,12 +97,12 @@ pub(super) fn request(connection: ConnectionId, version: Version) -> LeaseReques
     }
 }
 
-pub(super) async fn acquire(store: &dyn Store, request: LeaseRequest) -> Leased {
+pub(in crate::conformance) async fn acquire(store: &dyn Store, request: LeaseRequest) -> Leased {
     store.acquire(request).await.expect("a working store answers requests for leases")
 }
 
 /// Takes a lease that must be free.
-pub(super) async fn hold(store: &dyn Store, request: LeaseRequest) -> Grant {
+pub(in crate::conformance) async fn hold(store: &dyn Store, request: LeaseRequest) -> Grant {
     match acquire(store, request).await {
         Leased::Held(grant) => *grant,
         other => panic!("the lease is free, the answer is {}", word(&other)),
@@ -110,19 +110,19 @@ pub(super) async fn hold(store: &dyn Store, request: LeaseRequest) -> Grant {
 }
 
 /// Takes the lease of the connection as it stands.
-pub(super) async fn hold_as_it_stands(store: &dyn Store, id: ConnectionId) -> Grant {
+pub(in crate::conformance) async fn hold_as_it_stands(store: &dyn Store, id: ConnectionId) -> Grant {
     hold(store, request(id, find(store, id).await.version)).await
 }
 
 /// Takes the lease for a moment only, and lets that pass.
-pub(super) async fn hold_and_lapse(store: &dyn Store, clock: &ManualClock, id: ConnectionId) -> Grant {
+pub(in crate::conformance) async fn hold_and_lapse(store: &dyn Store, clock: &ManualClock, id: ConnectionId) -> Grant {
     let grant = hold(store, LeaseRequest { ttl: MOMENT, ..request(id, Version::FIRST) }).await;
     clock.advance(HOUR).await;
     grant
 }
 
 /// Takes a lapsed lease over, however long the store's own time needs for it.
-pub(super) async fn take_over(store: &dyn Store, clock: &ManualClock, id: ConnectionId) -> Grant {
+pub(in crate::conformance) async fn take_over(store: &dyn Store, clock: &ManualClock, id: ConnectionId) -> Grant {
     let request = LeaseRequest { takeover_grace: MOMENT, ..request(id, Version::FIRST) };
     let look = async || {
         clock.advance(10 * MOMENT).await;
@@ -135,22 +135,23 @@ pub(super) async fn take_over(store: &dyn Store, clock: &ManualClock, id: Connec
     eventually("the takeover of a lapsed lease", look).await
 }
 
-pub(super) const fn word(leased: &Leased) -> &'static str {
+pub(in crate::conformance) const fn word(leased: &Leased) -> &'static str {
     match leased {
         Leased::Held(_) => "held",
         Leased::MovedOn { .. } => "moved on",
         Leased::Busy => "busy",
+        Leased::Paused => "paused",
         Leased::NotRefreshable { .. } => "not refreshable",
         Leased::Unspendable { .. } => "unspendable",
     }
 }
 
-pub(super) async fn settle(store: &dyn Store, settlement: Settlement) -> Settled {
+pub(in crate::conformance) async fn settle(store: &dyn Store, settlement: Settlement) -> Settled {
     store.settle(settlement).await.expect("a working store settles")
 }
 
 /// A success: the tokens `Atza|<name>` and `Atzr|<name>`, good for an hour from now.
-pub(super) fn refreshed(lease: Lease, clock: &ManualClock, name: &str) -> Settlement {
+pub(in crate::conformance) fn refreshed(lease: Lease, clock: &ManualClock, name: &str) -> Settlement {
     let tokens = Tokens {
         access_token: Secret::new(format!("Atza|{name}")),
         refresh_token: Some(Secret::new(format!("Atzr|{name}"))),
@@ -168,7 +169,7 @@ pub(super) fn refreshed(lease: Lease, clock: &ManualClock, name: &str) -> Settle
 }
 
 /// A failure after which the connection is tried again in a minute.
-pub(super) fn failed(lease: Lease, clock: &ManualClock) -> Settlement {
+pub(in crate::conformance) fn failed(lease: Lease, clock: &ManualClock) -> Settlement {
     let change = Change {
         standing: Standing { state: State::Failing, failures: 3, suspicions: 0 },
         reason: Some(Reason::AttemptsExhausted),
@@ -183,7 +184,7 @@ pub(super) fn failed(lease: Lease, clock: &ManualClock) -> Settlement {
 }
 
 /// The end of the grant.
-pub(super) fn ended(lease: Lease, clock: &ManualClock, reason: Reason) -> Settlement {
+pub(in crate::conformance) fn ended(lease: Lease, clock: &ManualClock, reason: Reason) -> Settlement {
     let change = Change {
         standing: Standing { state: State::NeedsReauth, failures: 0, suspicions: 0 },
         reason: Some(reason),
@@ -194,7 +195,7 @@ pub(super) fn ended(lease: Lease, clock: &ManualClock, reason: Reason) -> Settle
 }
 
 /// Nothing but the lease and, if there is one, a change.
-pub(super) fn unchanged(lease: Lease, clock: &ManualClock, change: Option<Change>) -> Settlement {
+pub(in crate::conformance) fn unchanged(lease: Lease, clock: &ManualClock, change: Option<Change>) -> Settlement {
     Settlement {
         lease,
         change,
@@ -207,7 +208,7 @@ pub(super) fn unchanged(lease: Lease, clock: &ManualClock, change: Option<Change
     }
 }
 
-pub(super) fn attempt(at: Timestamp, message: &str) -> Attempt {
+pub(in crate::conformance) fn attempt(at: Timestamp, message: &str) -> Attempt {
     let trace = AnswerTrace {
         status: Some(503),
         code: Some("temporarily_unavailable".into()),
@@ -219,7 +220,7 @@ pub(super) fn attempt(at: Timestamp, message: &str) -> Attempt {
     Attempt { at, verdict: VerdictKind::Transient, trace }
 }
 
-pub(super) fn failed_job(connection: ConnectionId, failed_at: Timestamp) -> FailedJob {
+pub(in crate::conformance) fn failed_job(connection: ConnectionId, failed_at: Timestamp) -> FailedJob {
     FailedJob {
         id: JobId::generate(),
         kind: "refresh_due".into(),
@@ -235,13 +236,13 @@ pub(super) fn failed_job(connection: ConnectionId, failed_at: Timestamp) -> Fail
 }
 
 /// What nobody has dealt with, newest first.
-pub(super) async fn open_jobs(store: &dyn Store) -> Vec<FailedJob> {
+pub(in crate::conformance) async fn open_jobs(store: &dyn Store) -> Vec<FailedJob> {
     let open = FailedJobFilter { states: vec![FailedJobState::Open], ..FailedJobFilter::default() };
     store.failed_jobs(&open, None, 100).await.expect("a working store lists failed jobs")
 }
 
 /// Makes so many calls at once and collects their answers.
-pub(super) async fn at_once<T: Send + 'static, F: Future<Output = T> + Send + 'static>(
+pub(in crate::conformance) async fn at_once<T: Send + 'static, F: Future<Output = T> + Send + 'static>(
     callers: usize,
     call: impl Fn(usize) -> F,
 ) -> Vec<T> {

@@ -21,7 +21,7 @@ impl Connections for MemoryStore {
     async fn put(&self, connections: Vec<NewConnection>, if_present: IfPresent) -> Result<Vec<Stored>, StoreError> {
         let mut tables = self.tables()?;
         let now = to_millis(self.clock.now());
-        Ok(connections.into_iter().map(|new| put(&mut tables, new, if_present, now)).collect())
+        Ok(connections.into_iter().map(|new| put(&mut tables, new, if_present, self.primary(), now)).collect())
     }
 
     async fn reconnect(&self, id: ConnectionId, consent: NewConnection) -> Result<Reconnected, StoreError> {
@@ -37,7 +37,7 @@ impl Connections for MemoryStore {
         }
         row.version = row.version.next();
         row.account.clone_from(&consent.account);
-        row.consent(consent);
+        row.consent(consent, self.primary());
         Ok(Reconnected::Done(row.version))
     }
 
@@ -58,7 +58,7 @@ impl Connections for MemoryStore {
     }
 
     async fn access_token(&self, id: ConnectionId) -> Result<Option<AccessToken>, StoreError> {
-        Ok(self.tables()?.connections.get(&id).and_then(Row::usable_access_token))
+        Ok(self.tables()?.connections.get(&id).and_then(|row| row.usable_access_token(self.keys())))
     }
 
     async fn make_due(&self, id: ConnectionId, now: Timestamp) -> Result<bool, StoreError> {
@@ -77,7 +77,7 @@ impl Connections for MemoryStore {
         let mut tables = self.tables()?;
         let quarantined = tables.connections.values_mut().filter(|row| row.reason == Some(Reason::Undecryptable));
         let mut restored = 0;
-        for row in quarantined.filter(|row| row.readable && row.refresh_token.is_some()) {
+        for row in quarantined.filter(|row| row.opens(self.keys()) && row.refresh_token.is_some()) {
             (row.standing, row.reason, row.refresh_at) = (Standing::ACTIVE, None, Some(now));
             row.last_error = None;
             restored += 1;
@@ -99,6 +99,7 @@ impl Connections for MemoryStore {
             *stats.by_state.entry(row.standing.state).or_default() += 1;
             stats.due += u64::from(row.is_due(now));
             stats.expired += u64::from(row.is_refreshable() && row.is_expired(now));
+            stats.paused += u64::from(row.paused.is_some());
             stats.refreshed += u64::from(row.refreshed_at.is_some_and(|at| at >= since));
         }
         for job in tables.failed_jobs.values() {
@@ -108,17 +109,17 @@ impl Connections for MemoryStore {
     }
 }
 
-fn put(tables: &mut Tables, new: NewConnection, if_present: IfPresent, now: Timestamp) -> Stored {
+fn put(tables: &mut Tables, new: NewConnection, if_present: IfPresent, key: &str, now: Timestamp) -> Stored {
     let is_same = |row: &&mut Row| row.user == new.user && row.provider == new.provider && row.account == new.account;
     match (tables.connections.values_mut().find(is_same), if_present) {
         (Some(row), IfPresent::Keep) => Stored::Kept(row.id),
         (Some(row), IfPresent::Replace) => {
             row.version = row.version.next();
-            row.consent(new);
+            row.consent(new, key);
             Stored::Replaced(row.id)
         }
         (None, _) => {
-            let row = Row::new(new, now);
+            let row = Row::new(new, key, now);
             let id = row.id;
             tables.connections.insert(id, row);
             Stored::Inserted(id)

@@ -16,14 +16,14 @@ impl Leases for MemoryStore {
     async fn acquire(&self, request: LeaseRequest) -> Result<Leased, StoreError> {
         let mut tables = self.tables()?;
         Ok(match tables.connections.get_mut(&request.connection) {
-            Some(row) => acquire(row, request, self.time()),
+            Some(row) => acquire(row, request, self.keys(), self.time()),
             None => Leased::NotRefreshable { state: None },
         })
     }
 
     async fn settle(&self, settlement: Settlement) -> Result<Settled, StoreError> {
         let mut tables = self.tables()?;
-        let settled = settle(&mut tables, settlement.clone());
+        let settled = settle(&mut tables, settlement.clone(), self.keys());
         tables.settlements.push((settlement, settled));
         Ok(settled)
     }
@@ -37,7 +37,7 @@ enum Obstacle {
     Holder,
 }
 
-fn acquire(row: &mut Row, request: LeaseRequest, time: Timestamp) -> Leased {
+fn acquire(row: &mut Row, request: LeaseRequest, keys: &[String], time: Timestamp) -> Leased {
     if !row.is_refreshable() {
         return Leased::NotRefreshable { state: Some(row.standing.state) };
     }
@@ -45,13 +45,17 @@ fn acquire(row: &mut Row, request: LeaseRequest, time: Timestamp) -> Leased {
     if row.version != request.version || moved {
         return Leased::MovedOn { version: row.version };
     }
+    if row.paused.is_some() {
+        return Leased::Paused;
+    }
     let Obstacle::None(taken_over_from) = obstacle(row, request, time) else { return Leased::Busy };
     row.lease = Some(Holder { process: request.owner, until: after(time, request.ttl) });
     row.contested_at = None;
     let lease =
         Lease { connection: row.id, version: row.version, owner: request.owner, is_awaited: request.is_awaited };
-    let reason = if row.readable { Reason::NoRefreshToken } else { Reason::Undecryptable };
-    match row.refresh_token.clone().filter(|_| row.readable) {
+    let opens = row.opens(keys);
+    let reason = if opens { Reason::NoRefreshToken } else { Reason::Undecryptable };
+    match row.refresh_token.clone().filter(|_| opens) {
         Some(refresh_token) => Leased::Held(Box::new(Grant {
             lease,
             user: row.user.clone(),
@@ -86,22 +90,27 @@ fn obstacle(row: &mut Row, request: LeaseRequest, time: Timestamp) -> Obstacle {
     }
 }
 
-fn settle(tables: &mut Tables, settlement: Settlement) -> Settled {
+fn settle(tables: &mut Tables, settlement: Settlement, keys: &[String]) -> Settled {
     let lease = settlement.lease;
     let Some(row) = tables.connections.get_mut(&lease.connection) else { return Settled::Lost };
     let holds = row.lease.is_some_and(|holder| holder.process == lease.owner);
     if row.version != lease.version || !(holds || settlement.tokens.is_some()) {
         return Settled::Lost;
     }
-    write(row, &settlement);
+    write(row, &settlement, keys);
     if let Some(job) = settlement.failed_job {
         tables.failed_jobs.entry(job.id).or_insert(job);
     }
     Settled::Written(row.version)
 }
 
-fn write(row: &mut Row, settlement: &Settlement) {
+fn write(row: &mut Row, settlement: &Settlement, keys: &[String]) {
     row.give_lease_back();
+    let brings = settlement.tokens.as_ref().is_some_and(|(tokens, _)| present(tokens.refresh_token.clone()).is_some());
+    let carries = (settlement.tokens.is_some() || settlement.unread_answer.is_some()) && row.opens(keys);
+    if let Some(primary) = keys.first().filter(|_| brings || carries) {
+        row.key.clone_from(primary);
+    }
     row.attempts.extend(settlement.attempts.iter().cloned());
     if let Some(change) = settlement.change {
         row.standing = change.standing;

@@ -7,8 +7,8 @@ use evergrant_contract::ids::ProcessId;
 use evergrant_contract::ports::{Offices, Peer, StoreError};
 use evergrant_contract::timing::{after, before};
 
-use super::rows::{Holder, Row};
-use super::{MEMORY_KEY, MemoryStore};
+use super::MemoryStore;
+use super::rows::Holder;
 
 #[async_trait]
 impl Offices for MemoryStore {
@@ -29,8 +29,10 @@ impl Offices for MemoryStore {
     }
 
     async fn announce(&self, peer: &Peer) -> Result<(), StoreError> {
-        let seen = Peer { seen_at: self.time(), ..peer.clone() };
-        self.tables()?.peers.insert(peer.process, seen);
+        let seen_at = self.time();
+        let mut tables = self.tables()?;
+        let drain = tables.peers.get(&peer.process).and_then(|known| known.drain.clone());
+        tables.peers.insert(peer.process, Peer { seen_at, drain, ..peer.clone() });
         Ok(())
     }
 
@@ -46,8 +48,6 @@ impl Offices for MemoryStore {
     }
 
     async fn keys_in_use(&self) -> Result<Vec<(String, u64)>, StoreError> {
-        let rows = self.tables()?.connections.values().filter(|row| Row::has_tokens(row)).count();
-        let rows = u64::try_from(rows).unwrap_or(u64::MAX);
-        Ok(if rows == 0 { Vec::new() } else { vec![(MEMORY_KEY.to_owned(), rows)] })
+        Ok(self.tables()?.keys_in_use().into_iter().collect())
     }
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use evergrant_contract::Timestamp;
 use evergrant_contract::app::App;
 use evergrant_contract::connection::{AccessToken, Connection, NewConnection, Settled, Settlement};
+use evergrant_contract::controls::{Order, PauseTarget};
 use evergrant_contract::failed_job::FailedJob;
 use evergrant_contract::ids::{
     ApiKeyId, AuditId, ConnectionId, JobId, ProcessId, ProviderName, SessionId, UserId, Version,
@@ -15,14 +16,15 @@ use evergrant_contract::ports::Peer;
 use evergrant_contract::secret::Secret;
 use evergrant_contract::state::{Reason, State};
 use evergrant_contract::transition::Standing;
+use evergrant_contract::usage::{Counts, Day};
 use evergrant_contract::verdict::Attempt;
-
-use super::MEMORY_KEY;
 
 #[derive(Default)]
 pub(super) struct Tables {
     pub(super) connections: BTreeMap<ConnectionId, Row>,
     pub(super) apps: BTreeMap<ProviderName, App>,
+    /// Of queues and apps; a connection's is in its row.
+    pub(super) pauses: BTreeMap<PauseTarget, Order>,
     pub(super) failed_jobs: BTreeMap<JobId, FailedJob>,
     pub(super) offices: BTreeMap<&'static str, Holder>,
     pub(super) peers: BTreeMap<ProcessId, Peer>,
@@ -33,9 +35,22 @@ pub(super) struct Tables {
     pub(super) api_keys: BTreeMap<ApiKeyId, ApiKey>,
     pub(super) audit_log: BTreeMap<AuditId, AuditEntry>,
     pub(super) activity: BTreeMap<ActivityKey, u64>,
+    pub(super) usage: BTreeMap<(Day, ProviderName, UserId), Counts>,
+    pub(super) uses: BTreeMap<ConnectionId, Timestamp>,
     pub(super) settlements: Vec<(Settlement, Settled)>,
     pub(super) down: bool,
     pub(super) failing_calls: u32,
+}
+
+impl Tables {
+    /// How many rows with tokens are under each key.
+    pub(super) fn keys_in_use(&self) -> BTreeMap<String, u64> {
+        let mut counts = BTreeMap::new();
+        for row in self.connections.values().filter(|row| row.has_tokens()) {
+            *counts.entry(row.key.clone()).or_default() += 1;
+        }
+        counts
+    }
 }
 
 /// What is counted: the minute, the series, the provider app and the label.
@@ -65,7 +80,9 @@ pub(super) struct Row {
     pub(super) contested_at: Option<Timestamp>,
     pub(super) access_token: Option<Secret>,
     pub(super) refresh_token: Option<Secret>,
-    /// Whether the keyring opens the tokens.
+    /// The key that a store with ciphertexts would have encrypted them with.
+    pub(super) key: String,
+    /// Whether they are what was once encrypted.
     pub(super) readable: bool,
     pub(super) expires_at: Option<Timestamp>,
     pub(super) refreshed_at: Option<Timestamp>,
@@ -74,11 +91,12 @@ pub(super) struct Row {
     pub(super) last_error: Option<String>,
     pub(super) unread_answer: Option<Secret>,
     pub(super) attempts: Vec<Attempt>,
+    pub(super) paused: Option<Order>,
     pub(super) created_at: Timestamp,
 }
 
 impl Row {
-    pub(super) fn new(new: NewConnection, created_at: Timestamp) -> Self {
+    pub(super) fn new(new: NewConnection, key: &str, created_at: Timestamp) -> Self {
         let mut row = Self {
             id: ConnectionId::generate(),
             user: new.user.clone(),
@@ -94,6 +112,7 @@ impl Row {
             contested_at: None,
             access_token: None,
             refresh_token: None,
+            key: key.to_owned(),
             readable: true,
             expires_at: None,
             refreshed_at: None,
@@ -102,18 +121,20 @@ impl Row {
             last_error: None,
             unread_answer: None,
             attempts: Vec::new(),
+            paused: None,
             created_at,
         };
-        row.consent(new);
+        row.consent(new, key);
         row
     }
 
     /// Starts over with what a consent brought. Whoever holds the lease holds it for tokens that are gone.
-    pub(super) fn consent(&mut self, new: NewConnection) {
+    pub(super) fn consent(&mut self, new: NewConnection, key: &str) {
         self.label = new.label;
         self.scopes = new.scopes;
         self.access_token = present(new.access_token);
         self.refresh_token = present(new.refresh_token);
+        key.clone_into(&mut self.key);
         self.readable = true;
         self.expires_at = new.expires_at;
         self.consent_at = new.consent_at;
@@ -144,7 +165,7 @@ impl Row {
     }
 
     pub(super) fn is_due(&self, now: Timestamp) -> bool {
-        self.refresh_at.is_some_and(|at| at <= now)
+        self.paused.is_none() && self.refresh_at.is_some_and(|at| at <= now)
     }
 
     /// An unknown end counts as past.
@@ -156,8 +177,13 @@ impl Row {
         self.access_token.is_some() || self.refresh_token.is_some()
     }
 
-    pub(super) fn usable_access_token(&self) -> Option<AccessToken> {
-        let token = self.access_token.clone().filter(|_| self.is_refreshable() && self.readable)?;
+    /// Whether one of these keys opens the tokens.
+    pub(super) fn opens(&self, keys: &[String]) -> bool {
+        self.readable && keys.contains(&self.key)
+    }
+
+    pub(super) fn usable_access_token(&self, keys: &[String]) -> Option<AccessToken> {
+        let token = self.access_token.clone().filter(|_| self.is_refreshable() && self.opens(keys))?;
         Some(AccessToken { token, expires_at: self.expires_at.unwrap_or_default(), version: self.version })
     }
 
@@ -179,8 +205,9 @@ impl Row {
             scopes: self.scopes.clone(),
             failures: self.standing.failures,
             last_error: self.last_error.clone(),
-            key: self.has_tokens().then(|| MEMORY_KEY.to_owned()),
+            key: self.has_tokens().then(|| self.key.clone()),
             leased_until: self.lease.map(|holder| holder.until),
+            paused: self.paused.clone(),
             created_at: self.created_at,
         }
     }
