@@ -3,7 +3,9 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use xtask::commands::{backlog, browser, ci, demo, frontend, prepare, schemathesis, services, soak, test};
+use xtask::commands::{
+    backlog, browser, ci, demo, deploy_check, frontend, prepare, schemathesis, services, soak, test,
+};
 use xtask::screen;
 
 /// Tasks of this workspace.
@@ -32,6 +34,8 @@ enum Task {
     /// The web page alone: build it, check it, or serve it while it is being written
     #[command(subcommand)]
     Frontend(frontend::Action),
+    /// Hold the files that deploy Evergrant to the tools that read them: alerts, Compose, Kubernetes
+    DeployCheck(deploy_check::Args),
     /// Run everything that must pass before a merge
     Ci,
     /// Write the data by which SQL is checked at compile time without a database
@@ -50,6 +54,7 @@ fn main() -> ExitCode {
         Task::Schemathesis(args) => schemathesis::run(&args),
         Task::Browser(args) => browser::run(&args),
         Task::Frontend(action) => frontend::run(&action),
+        Task::DeployCheck(args) => deploy_check::run(&args),
         Task::Ci => ci::run(),
         Task::Prepare(args) => prepare::run(&args),
         Task::Services(action) => services::run(&action),

@@ -4,19 +4,20 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
-use super::{browser, prepare, schemathesis, test};
+use super::{browser, deploy_check, prepare, schemathesis, test};
 use crate::{npm, screen, workspace};
 
 /// A step: its name and what it does.
 type Step = (&'static str, fn() -> Result<()>);
 
 /// In this order: the quick ones first.
-const STEPS: [Step; 10] = [
+const STEPS: [Step; 11] = [
     ("toolchain", toolchain),
     ("format", || workspace::run(workspace::cargo().args(["fmt", "--all", "--check"]))),
     // Before anything is compiled: the program takes the page that is there then.
     ("front end", npm::check),
     ("dependencies", dependencies),
+    ("deployment", || deploy_check::run(&deploy_check::Args::default())),
     ("lints", || {
         workspace::run(workspace::cargo().args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))
     }),

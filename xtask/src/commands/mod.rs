@@ -4,6 +4,7 @@ pub mod backlog;
 pub mod browser;
 pub mod ci;
 pub mod demo;
+pub mod deploy_check;
 pub mod frontend;
 mod leaks;
 pub mod prepare;
