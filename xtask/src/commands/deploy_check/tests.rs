@@ -110,6 +110,33 @@ fn every_alert_says_how_urgent_it_is_and_leads_to_a_section() {
     }
 }
 
+/// Whoever is paged looks for these four, in every section that is headed by a symptom.
+#[test]
+fn every_symptom_has_its_reason_what_to_do_and_how_to_check() {
+    let page = read("docs/OPERATIONS.md");
+    let sections = page.split("\n## ").skip(1);
+    let symptoms: Vec<_> = sections.filter(|section| section.contains("**You see**")).collect();
+    assert!(symptoms.len() > 12, "docs/OPERATIONS.md is no longer read as it is written");
+    for symptom in symptoms {
+        let heading = symptom.lines().next().unwrap();
+        for part in ["**Why", "hat to do", "**Check"] {
+            assert!(symptom.contains(part), "{heading} lacks a part: {part}");
+        }
+    }
+}
+
+#[test]
+fn links_inside_the_page_lead_somewhere() {
+    let page = read("docs/OPERATIONS.md");
+    let sections = anchors(&page);
+    // A link may be broken where a line ends.
+    let links: Vec<_> = page.split("](#").skip(1).filter_map(|rest| rest.split(')').next()).collect();
+    assert!(links.len() > 20, "docs/OPERATIONS.md is no longer read as it is written");
+    for link in links {
+        assert!(sections.contains(link), "there is no section {link}");
+    }
+}
+
 #[test]
 fn the_dashboard_is_one_that_grafana_takes() {
     let dashboard: Value = serde_json::from_str(&read(dashboard::DASHBOARD)).unwrap();
