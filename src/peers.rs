@@ -25,6 +25,7 @@ pub fn this_process(process: ProcessId, role: &str, keyring: &Keyring) -> Peer {
         role: role.to_owned(),
         primary_key: keyring.primary().as_str().to_owned(),
         keys: keyring.fingerprints().map(|key| key.as_str().to_owned()).collect(),
+        drain: None,
         seen_at: Timestamp::default(),
     }
 }

@@ -93,6 +93,8 @@ problems! {
     ProviderUnavailable => "provider-unavailable", SERVICE_UNAVAILABLE, "The provider is not available";
     /// The provider refuses our own credentials: an operator has to act.
     AppCredentialsInvalid => "app-credentials-invalid", SERVICE_UNAVAILABLE, "The provider refuses this app";
+    /// An operator has paused refreshes: of the connection, of its provider app, or all that are forced.
+    RefreshPaused => "refresh-paused", SERVICE_UNAVAILABLE, "Refreshes are paused";
     /// The refresh goes on and did not end in time.
     RefreshTimeout => "refresh-timeout", SERVICE_UNAVAILABLE, "The refresh did not end in time";
     /// Nothing is configured to do this with.

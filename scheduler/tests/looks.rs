@@ -7,9 +7,11 @@ use std::time::Duration;
 
 use evergrant_contract::app::{AppState, Hold};
 use evergrant_contract::connection::{IfPresent, NewConnection, Stored};
-use evergrant_contract::ids::{ConnectionId, ProcessId, ProviderName};
+use evergrant_contract::controls::{Order, Pause, PauseTarget};
+use evergrant_contract::ids::{AuditId, ConnectionId, ProcessId, ProviderName};
 use evergrant_contract::job::{Job, JobKind};
-use evergrant_contract::ports::{Apps as _, Clock as _, Connections as _, JobQueue as _, Store};
+use evergrant_contract::operations::{Action, AuditEntry};
+use evergrant_contract::ports::{Apps as _, Clock as _, Connections as _, Controls as _, JobQueue as _, Store};
 use evergrant_contract::secret::Secret;
 use evergrant_contract::timing::after;
 use evergrant_scheduler::{Scheduler, SchedulerSettings};
@@ -281,4 +283,70 @@ async fn told_to_stop_it_gives_the_office_back() {
     world.connections(1, Duration::ZERO).await;
     world.scheduler(SETTINGS).tick().await;
     assert_eq!(world.waiting().await, 1, "another leads at once");
+}
+
+fn pause(target: PauseTarget, clock: &ManualClock) -> (Pause, AuditEntry) {
+    let order = Order { by: "cli ada".to_owned(), why: "a release".to_owned(), at: clock.now() };
+    let audit = AuditEntry {
+        id: AuditId::generate(),
+        at: clock.now(),
+        actor: order.by.clone(),
+        action: Action::Pause,
+        subject: target.subject(),
+        reason: order.why.clone(),
+        outcome: "done".to_owned(),
+    };
+    (Pause { target, order }, audit)
+}
+
+#[tokio::test]
+async fn nothing_of_a_pause_is_published_and_all_of_it_at_once_when_it_is_resumed() {
+    let world = World::new();
+    world.connections(5, Duration::ZERO).await;
+    let mut scheduler = world.scheduler(SETTINGS);
+    for target in [PauseTarget::App(amazon()), PauseTarget::Queue(JobKind::RefreshDue)] {
+        let (pause, audit) = pause(target, &world.clock);
+        world.store.pause(&pause, &audit).await.unwrap();
+        for _ in 0..20 {
+            assert!(scheduler.tick().await <= SETTINGS.wake_check, "a resumption is noticed soon");
+            world.clock.advance(SECOND).await;
+        }
+        assert_eq!(world.waiting().await, 0, "{}", pause.target);
+        world.store.resume(&pause.target, &audit).await.unwrap();
+        scheduler.tick().await;
+        assert_eq!(world.drain().len(), 5, "{}", pause.target);
+    }
+}
+
+#[tokio::test]
+async fn a_held_app_that_is_paused_is_not_probed() {
+    let world = World::new();
+    world.connections(5, Duration::ZERO).await;
+    let now = world.clock.now();
+    let hold = Hold { state: AppState::Outage, probe_at: now, code: None, message: "away".to_owned() };
+    world.store.hold(&amazon(), hold, now).await.unwrap();
+    let (pause, audit) = pause(PauseTarget::App(amazon()), &world.clock);
+    world.store.pause(&pause, &audit).await.unwrap();
+    let mut scheduler = world.scheduler(SETTINGS);
+    for _ in 0..20 {
+        scheduler.tick().await;
+        world.clock.advance(SECOND).await;
+    }
+    assert_eq!(world.waiting().await, 0);
+    world.store.resume(&pause.target, &audit).await.unwrap();
+    scheduler.tick().await;
+    assert_eq!(world.waiting().await, 3, "probes, since it is held still");
+}
+
+#[tokio::test]
+async fn a_paused_connection_keeps_nobody_from_the_others_and_wakes_nobody() {
+    let world = World::new();
+    let ids = world.connections(5, Duration::ZERO).await;
+    let (pause, audit) = pause(PauseTarget::Connection(ids[2]), &world.clock);
+    world.store.pause(&pause, &audit).await.unwrap();
+    let mut scheduler = world.scheduler(SETTINGS);
+    scheduler.tick().await;
+    let mut published: Vec<_> = world.drain().iter().map(|job| job.payload.connection()).collect();
+    published.sort_unstable();
+    assert_eq!(published, [ids[0], ids[1], ids[3], ids[4]]);
 }

@@ -1,13 +1,15 @@
 //! `evergrant connections`.
 
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use evergrant_contract::Timestamp;
+use evergrant_contract::connection::ConnectionFilter;
 use evergrant_contract::ids::{ConnectionId, ProviderName, UserId};
-use evergrant_contract::state::State;
+use evergrant_contract::state::{Reason, State};
 use evergrant_contract::timing::before;
 
 use super::JsonArg;
@@ -19,6 +21,7 @@ pub enum ConnectionsCommand {
     /// List connections, in the order in which they were made.
     #[command(after_help = "Examples:\n  \
         evergrant connections list --state needs_reauth --state failing\n  \
+        evergrant connections list --reason attempts_exhausted --text shop\n  \
         evergrant connections list --user 42 --json")]
     List(ListArgs),
     /// Show one connection and its last attempts.
@@ -37,9 +40,17 @@ pub enum ConnectionsCommand {
         evergrant connections import users.csv\n  \
         psql -c \"COPY (SELECT * FROM users) TO STDOUT CSV HEADER\" | evergrant connections import -")]
     Import(ImportArgs),
-    /// Refresh one connection now, even if its token is still good.
+    /// Refresh a connection now, even if its token is still good; or many, by the words of `connections list`.
     ///
-    /// Exits 1 if the grant has ended or the provider does not answer in time.
+    /// One: waits for the outcome, and exits 1 if the grant has ended or the provider does not answer in time.
+    /// Many: asks for their refreshes and waits for none. They step aside for people who wait, and for workers that have
+    /// enough to do. Those that have ended, are being refreshed, or whose provider app is paused, are left alone. Can be
+    /// stopped at any time; it says where to go on from. Never spends a spent token.
+    #[command(after_help = "Examples:\n  \
+        evergrant connections refresh 018f0000-0000-7000-8000-000000000001\n  \
+        evergrant connections refresh --state failing --provider amazon-eu --dry-run\n  \
+        evergrant connections refresh --expired --rate 100 --why \"the outage is over\"\n  \
+        evergrant connections refresh --all --yes")]
     Refresh(RefreshArgs),
     /// Disconnect one connection: its tokens are removed from the store for good.
     ///
@@ -47,21 +58,67 @@ pub enum ConnectionsCommand {
     Disconnect(DisconnectArgs),
 }
 
+/// Which connections. Everything that is named has to hold.
+#[derive(Debug, Args)]
+pub struct ConnectionFilterArgs {
+    /// In this state; may be repeated: active, failing, suspect, needs_reauth, disconnected.
+    #[arg(long = "state", value_name = "STATE", help_heading = "Filters")]
+    pub states: Vec<State>,
+    /// With this reason for not being active: grant_invalid, undecryptable, attempts_exhausted and others.
+    #[arg(long, value_name = "REASON", help_heading = "Filters")]
+    pub reason: Option<Reason>,
+    /// Of this provider app.
+    #[arg(long, value_name = "NAME", help_heading = "Filters")]
+    pub provider: Option<ProviderName>,
+    /// Of this user.
+    #[arg(long, value_name = "ID", help_heading = "Filters")]
+    pub user: Option<UserId>,
+    /// Whose user, account or label begins with this, or whose id this is.
+    #[arg(long, value_name = "TEXT", help_heading = "Filters")]
+    pub text: Option<String>,
+    /// Whose access token has ended.
+    #[arg(long, help_heading = "Filters")]
+    pub expired: bool,
+}
+
+impl ConnectionFilterArgs {
+    /// The filter.
+    pub fn filter(&self, now: Timestamp) -> ConnectionFilter {
+        ConnectionFilter {
+            states: self.states.clone(),
+            reason: self.reason,
+            provider: self.provider.clone(),
+            user: self.user.clone(),
+            text: self.text.clone(),
+            expired_before: self.expired.then_some(now),
+        }
+    }
+}
+
+/// Why, and who says so.
+#[derive(Debug, Args)]
+pub struct OperatorArgs {
+    /// Why, for the audit log.
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+    pub why: String,
+    /// Who does it, for the audit log.
+    #[arg(
+        long = "as",
+        value_name = "NAME",
+        env = "USER",
+        hide_env_values = true,
+        default_value = "",
+        hide_default_value = true
+    )]
+    pub who: String,
+}
+
 /// What `connections list` takes.
 #[derive(Debug, Args)]
 pub struct ListArgs {
-    /// In this state; may be repeated: active, failing, suspect, needs_reauth, disconnected.
-    #[arg(long = "state", value_name = "STATE")]
-    pub states: Vec<State>,
-    /// Of this provider app.
-    #[arg(long, value_name = "NAME")]
-    pub provider: Option<ProviderName>,
-    /// Of this user.
-    #[arg(long, value_name = "ID")]
-    pub user: Option<UserId>,
-    /// Whose access token has ended.
-    #[arg(long)]
-    pub expired: bool,
+    /// Which.
+    #[command(flatten)]
+    pub filter: ConnectionFilterArgs,
     /// The most to list.
     #[arg(long, value_name = "NUMBER", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub limit: u32,
@@ -119,11 +176,38 @@ pub struct ImportArgs {
 /// What `connections refresh` takes.
 #[derive(Debug, Args)]
 pub struct RefreshArgs {
-    /// The connection.
-    pub id: ConnectionId,
-    /// How long to wait for the outcome.
+    /// This connection; without it, those that the filters name.
+    #[arg(value_name = "ID", conflicts_with_all = [
+        "states", "reason", "provider", "user", "text", "expired", "all", "dry_run", "limit", "rate", "after"
+    ])]
+    pub id: Option<ConnectionId>,
+    /// Which.
+    #[command(flatten)]
+    pub filter: ConnectionFilterArgs,
+    /// All connections: needed where no filter is given. Asks whether you are sure.
+    #[arg(long)]
+    pub all: bool,
+    /// Do not ask.
+    #[arg(long, requires = "all")]
+    pub yes: bool,
+    /// Only say what would come of it.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// The most to refresh; without it, all that the filters name.
+    #[arg(long, value_name = "NUMBER")]
+    pub limit: Option<NonZeroU32>,
+    /// So many in a second, at most; without it, as fast as the workers take them.
+    #[arg(long, value_name = "NUMBER")]
+    pub rate: Option<NonZeroU32>,
+    /// From behind this connection: where a command that was stopped says to go on from.
+    #[arg(long, value_name = "ID")]
+    pub after: Option<ConnectionId>,
+    /// How long to wait for the outcome of one.
     #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = humantime::parse_duration)]
     pub wait: Duration,
+    /// Why, and who says so.
+    #[command(flatten)]
+    pub operator: OperatorArgs,
     /// How it is printed.
     #[command(flatten)]
     pub output: JsonArg,
@@ -134,6 +218,9 @@ pub struct RefreshArgs {
 pub struct DisconnectArgs {
     /// The connection.
     pub id: ConnectionId,
+    /// Why, and who says so.
+    #[command(flatten)]
+    pub operator: OperatorArgs,
     /// How it is printed.
     #[command(flatten)]
     pub output: JsonArg,

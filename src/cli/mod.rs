@@ -4,7 +4,9 @@
 
 mod access;
 mod connections;
+mod controls;
 mod jobs;
+mod stats;
 #[cfg(test)]
 mod tests;
 mod trial;
@@ -18,9 +20,14 @@ pub use access::{
     AddUserArgs, ApiKeysCommand, CreateKeyArgs, ListUsersArgs, RevokeKeyArgs, SetUserArgs, UserArgs, UsersCommand,
 };
 pub use connections::{
-    ConnectionsCommand, DisconnectArgs, ImportArgs, ListArgs, RefreshArgs, ShowArgs, Since, StatsArgs,
+    ConnectionFilterArgs, ConnectionsCommand, DisconnectArgs, ImportArgs, ListArgs, OperatorArgs, RefreshArgs,
+    ShowArgs, Since, StatsArgs,
+};
+pub use controls::{
+    DrainArgs, PauseArgs, PauseCommand, PausesArgs, ResumeArgs, ResumeCommand, ResumeWorkerArgs, WorkersCommand,
 };
 pub use jobs::{DiscardArgs, ExportArgs, JobArgs, JobFilterArgs, JobsCommand, ListJobsArgs, ReplayArgs, WhichJobsArgs};
+pub use stats::StatsArgs;
 pub use trial::{DemoArgs, SimArgs};
 
 use crate::config::{Flag, LogFormat, Mode, Sources};
@@ -130,6 +137,27 @@ pub enum Command {
     /// List, show, replay, discard or export failed jobs.
     #[command(subcommand)]
     Jobs(JobsCommand),
+    /// What was done for whom, day by day, and what that suggests.
+    ///
+    /// Refreshes, failures, tokens given out and the time left at refresh of the last days, by provider app and by user;
+    /// connections that nobody uses; settings that would serve better.
+    #[command(after_help = "Examples:\n  \
+        evergrant stats\n  \
+        evergrant stats --days 30 --by failures --top 20\n  \
+        evergrant stats --user ada@example.com --json")]
+    Stats(StatsArgs),
+    /// Stop refreshing for a while: everybody, the connections of a provider app, or one connection.
+    ///
+    /// Holds in the whole cluster and through every restart, until it is resumed. No connection changes its state, no failed
+    /// job is made, and nothing is lost; but tokens end unrefreshed.
+    Pause(PauseArgs),
+    /// End a pause: what is overdue is refreshed at once, the longest overdue first.
+    Resume(ResumeArgs),
+    /// Show what is paused, by whom and why.
+    Pauses(PausesArgs),
+    /// List the processes that take jobs, take one out, or back in.
+    #[command(subcommand)]
+    Workers(WorkersCommand),
     /// Make encryption keys, or see which are in use.
     #[command(subcommand)]
     Keys(KeysCommand),

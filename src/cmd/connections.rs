@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 use evergrant_contract::connection::{Connection, ConnectionFilter, Stats};
-use evergrant_contract::ids::{ConnectionId, ProviderName};
+use evergrant_contract::controls::Order;
+use evergrant_contract::ids::{AuditId, ConnectionId, ProviderName};
+use evergrant_contract::operations::{Action, AuditEntry};
 use evergrant_contract::ports::Store;
 use evergrant_contract::state::State;
 use evergrant_contract::timing::Margin;
@@ -17,8 +19,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use serde_json::json;
 
-use super::{clock, keyring, refresh, refused, with_store};
-use crate::cli::{ConnectionsCommand, ImportArgs, ListArgs, ShowArgs, StatsArgs};
+use super::{actor, clock, keyring, one_line, refresh, refused, with_store};
+use crate::cli::{ConnectionsCommand, DisconnectArgs, ImportArgs, ListArgs, ShowArgs, StatsArgs};
 use crate::clock::SystemChance;
 use crate::config::Config;
 use crate::exit::{Exit, Failed};
@@ -33,20 +35,12 @@ pub(super) async fn run(config: &Config, command: &ConnectionsCommand) -> Result
         ConnectionsCommand::Stats(args) => with_store(config, async |store| stats(&*store, args).await).await,
         ConnectionsCommand::Import(args) => with_store(config, async |store| import(config, store, args).await).await,
         ConnectionsCommand::Refresh(args) => refresh::run(config, args).await,
-        ConnectionsCommand::Disconnect(args) => {
-            with_store(config, async |store| disconnect(&*store, args.id, args.output.json).await).await
-        }
+        ConnectionsCommand::Disconnect(args) => with_store(config, async |store| disconnect(&*store, args).await).await,
     }
 }
 
 async fn list(store: &dyn Store, args: &ListArgs) -> Result<(), Failed> {
-    let filter = ConnectionFilter {
-        states: args.states.clone(),
-        provider: args.provider.clone(),
-        user: args.user.clone(),
-        expired_before: args.expired.then(|| clock().now()),
-        ..ConnectionFilter::default()
-    };
+    let filter = args.filter.filter(clock().now());
     let is_filtered = args.after.is_some() || filter != ConnectionFilter::default();
     let rows = store.list(&filter, args.after, args.limit).await?;
     Ok(Output::stdout(args.output.json).data(&rows, |rows| list_text(rows, args.limit, is_filtered))?)
@@ -65,7 +59,7 @@ fn list_text(rows: &[Connection], limit: u32, is_filtered: bool) -> String {
             row.id.to_string(),
             row.user.to_string(),
             row.provider.to_string(),
-            row.reason.map_or_else(|| row.state.to_string(), |reason| format!("{} ({reason})", row.state)),
+            state_text(row),
             row.version.to_string(),
             output::time(row.expires_at),
             output::time(row.refresh_at),
@@ -77,6 +71,13 @@ fn list_text(rows: &[Connection], limit: u32, is_filtered: bool) -> String {
         let _ = writeln!(text, "\nThere may be more: --after {}", last.id);
     }
     text
+}
+
+/// The state and what stands beside it.
+fn state_text(row: &Connection) -> String {
+    let paused = row.paused.as_ref().map(|_| "paused");
+    let beside: Vec<_> = row.reason.map(|reason| reason.as_str()).into_iter().chain(paused).collect();
+    if beside.is_empty() { row.state.to_string() } else { format!("{} ({})", row.state, beside.join(", ")) }
 }
 
 /// A connection with its latest attempts.
@@ -120,6 +121,12 @@ fn story_text(Story { connection: row, attempts }: &Story) -> String {
         ("last error", row.last_error.clone().unwrap_or_else(|| "-".to_owned())),
         ("key", row.key.clone().unwrap_or_else(|| "-".to_owned())),
         ("leased until", output::time(row.leased_until)),
+        (
+            "paused",
+            row.paused.as_ref().map_or("-".to_owned(), |Order { by, why, at }| {
+                format!("since {} by {by}: {why}", output::time(Some(*at)))
+            }),
+        ),
         ("created", output::time(Some(row.created_at))),
     ];
     let mut text = columns(facts);
@@ -161,9 +168,20 @@ fn stats_text(stats: &Stats) -> String {
     columns(facts.chain([("failed jobs", stats.failed_jobs)]))
 }
 
-async fn disconnect(store: &dyn Store, id: ConnectionId, json: bool) -> Result<(), Failed> {
-    find(store, id).await?;
-    let changed = store.disconnect(id).await?;
+async fn disconnect(store: &dyn Store, args: &DisconnectArgs) -> Result<(), Failed> {
+    let DisconnectArgs { id, operator, output } = args;
+    find(store, *id).await?;
+    let changed = store.disconnect(*id).await?;
+    let entry = AuditEntry {
+        id: AuditId::generate(),
+        at: clock().now(),
+        actor: actor(&operator.who),
+        action: Action::DisconnectConnection,
+        subject: id.to_string(),
+        reason: one_line(&operator.why),
+        outcome: if changed { "disconnected" } else { "already_disconnected" }.to_owned(),
+    };
+    store.audit(&entry).await?;
     let people = |_: &serde_json::Value| {
         if changed {
             format!("{id} is disconnected: its tokens are gone.")
@@ -171,7 +189,7 @@ async fn disconnect(store: &dyn Store, id: ConnectionId, json: bool) -> Result<(
             format!("{id} was disconnected already.")
         }
     };
-    Ok(Output::stdout(json)
+    Ok(Output::stdout(output.json)
         .data(&json!({ "connection": id, "state": State::Disconnected, "changed": changed }), people)?)
 }
 

@@ -4,9 +4,11 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
+use evergrant_contract::Timestamp;
 use evergrant_contract::app::AppState;
+use evergrant_contract::controls::{Order, Pause, PauseTarget};
 use evergrant_contract::ids::ProcessId;
-use evergrant_contract::ports::Clock;
+use evergrant_contract::ports::{Clock, Store};
 use evergrant_contract::timing::before;
 use evergrant_vault::Keyring;
 use serde::Serialize;
@@ -24,6 +26,10 @@ use crate::{keys, providers};
 const REACH_PATIENCE: Duration = Duration::from_secs(5);
 /// Clocks that differ by more make leases and expiries doubtful.
 const SKEW_MAX: Duration = Duration::from_secs(5);
+/// A pause that stands for longer may have been forgotten.
+const FORGOTTEN_PAUSE: Duration = Duration::from_hours(24);
+/// Paused connections that are read at a time.
+const PAGE: u32 = 1000;
 
 /// How one check went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -206,6 +212,44 @@ async fn examine_rows(report: &mut Report, shape: &Shape, keyring: &Keyring, clo
                 report.fail(app.provider.as_str(), found, "correct the client id and secret, then restart the workers");
             }
         }
+    }
+    examine_pauses(report, shape.store.as_ref(), now).await;
+}
+
+/// Pauses that somebody may have forgotten.
+async fn examine_pauses(report: &mut Report, store: &dyn Store, now: Timestamp) {
+    let old = before(now, FORGOTTEN_PAUSE);
+    for Pause { target, order } in store.pauses().await.unwrap_or_default().iter() {
+        let Order { by, why, at } = order;
+        let found = format!("{target} is paused since {} by {by}: {why}", at.to_rfc3339());
+        if *at < old {
+            report.warn(
+                "pauses",
+                found,
+                "nothing of it is refreshed: `evergrant resume` ends it, if nobody needs it any more",
+            );
+        } else {
+            report.ok("pauses", found);
+        }
+    }
+    let (mut paused, mut forgotten, mut after) = (0_u64, 0_u64, None);
+    while let Ok(page) = store.paused_connections(after, PAGE).await {
+        paused += u64::try_from(page.len()).unwrap_or_default();
+        forgotten += u64::try_from(page.iter().filter(|pause| pause.order.at < old).count()).unwrap_or_default();
+        after = match page.last() {
+            Some(Pause { target: PauseTarget::Connection(id), .. }) if page.len() >= PAGE as usize => Some(*id),
+            _ => break,
+        };
+    }
+    if forgotten > 0 {
+        let found = format!("{paused} connections are paused, {forgotten} of them for more than a day");
+        report.warn(
+            "pauses",
+            found,
+            "`evergrant pauses` shows by whom and why; `evergrant resume connection ID` ends one",
+        );
+    } else if paused > 0 {
+        report.ok("pauses", format!("{paused} connections are paused"));
     }
 }
 

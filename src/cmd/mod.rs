@@ -1,17 +1,22 @@
 //! What each command does.
 
 mod api_keys;
+mod bulk;
 mod connections;
 mod doctor;
 mod healthcheck;
 mod jobs;
 mod keys;
+mod pause;
 mod refresh;
 pub mod roles;
 mod sim;
+mod stats;
 mod users;
+mod workers;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::anyhow;
 use evergrant_contract::ports::{Clock, Store};
@@ -26,6 +31,9 @@ use crate::output::Output;
 use crate::shape::{self, Rows};
 use crate::startup;
 use roles::Roles;
+
+/// A process that ends waits no longer for the collector.
+const LAST_TRACES: Duration = Duration::from_secs(2);
 
 /// Does what the command line asks for.
 pub fn run(cli: Cli) -> Result<(), Failed> {
@@ -49,6 +57,11 @@ async fn dispatch(cli: Cli) -> Result<(), Failed> {
         Command::Healthcheck(args) => healthcheck::run(&startup::begin(&cli)?, args).await,
         Command::Connections(command) => connections::run(&startup::begin_checked(&cli)?, command).await,
         Command::Jobs(command) => jobs::run(&startup::begin_checked(&cli)?, command).await,
+        Command::Stats(args) => stats::run(&startup::begin_checked(&cli)?, args).await,
+        Command::Pause(args) => pause::pause(&startup::begin_checked(&cli)?, args).await,
+        Command::Resume(args) => pause::resume(&startup::begin_checked(&cli)?, args).await,
+        Command::Pauses(args) => pause::list(&startup::begin_checked(&cli)?, args).await,
+        Command::Workers(command) => workers::run(&startup::begin_checked(&cli)?, command).await,
         Command::Keys(command) => keys::run(&startup::begin(&cli)?, command).await,
         Command::Users(command) => users::run(&startup::begin_checked(&cli)?, command).await,
         Command::ApiKeys(command) => api_keys::run(&startup::begin_checked(&cli)?, command).await,
@@ -58,7 +71,15 @@ async fn dispatch(cli: Cli) -> Result<(), Failed> {
 }
 
 async fn serve(cli: &Cli, roles: Roles) -> Result<(), Failed> {
-    let config = startup::begin_checked(cli)?;
+    let (config, traces) = startup::begin_serving(cli, roles.name)?;
+    let ended = serve_roles(&config, roles).await;
+    if let Some(traces) = traces {
+        traces.finish(LAST_TRACES).await;
+    }
+    ended
+}
+
+async fn serve_roles(config: &Config, roles: Roles) -> Result<(), Failed> {
     if config.mode == Mode::Embedded && roles != Roles::SERVE {
         let why = anyhow!(
             "`{}` alone is a part of a cluster, and the mode is embedded: use `evergrant serve`, or set \
@@ -67,7 +88,7 @@ async fn serve(cli: &Cli, roles: Roles) -> Result<(), Failed> {
         );
         return Err(Failed::new(Exit::Config, why));
     }
-    roles::run(&config, roles).await
+    roles::run(config, roles).await
 }
 
 async fn migrate(config: &Config, json: bool) -> Result<(), Failed> {
@@ -92,6 +113,16 @@ async fn doctor(cli: &Cli, json: bool) -> Result<(), Failed> {
 
 fn clock() -> Arc<dyn Clock> {
     Arc::new(SystemClock::start())
+}
+
+/// Who sits here, as the system or they themselves say.
+fn actor(name: &str) -> String {
+    format!("cli {}", name.replace(char::is_control, "")).trim().to_owned()
+}
+
+/// What somebody typed, as the audit log keeps it.
+fn one_line(text: &str) -> String {
+    text.replace(char::is_control, " ").trim().to_owned()
 }
 
 /// The store, for a command that looks or writes and then ends.

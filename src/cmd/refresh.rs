@@ -1,22 +1,25 @@
-//! `evergrant connections refresh`: one forced refresh, and its outcome.
+//! `evergrant connections refresh`: one forced refresh and its outcome, or many.
+
+mod many;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::anyhow;
-use evergrant_contract::app::{App, AppState};
+use evergrant_api::{Ask, ForceSettings, Waited, Waits};
 use evergrant_contract::connection::Connection;
-use evergrant_contract::ids::ProcessId;
-use evergrant_contract::job::{ForceReason, Job, Payload};
-use evergrant_contract::ports::{Clock, JobHandler as _};
+use evergrant_contract::ids::{AuditId, ConnectionId, ProcessId};
+use evergrant_contract::job::{ForceReason, JobKind};
+use evergrant_contract::operations::{Action, AuditEntry};
+use evergrant_contract::ports::Clock;
 use evergrant_contract::state::Reason;
-use evergrant_contract::timing::after;
-use evergrant_workers::Workers;
+use evergrant_vault::Keyring;
+use evergrant_workers::{RefreshHandler, Workers};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use super::connections::find;
-use super::{clock, keyring, refused, unreachable};
+use super::{actor, clock, keyring, one_line, refused, unreachable};
 use crate::cli::RefreshArgs;
 use crate::clock::SystemChance;
 use crate::config::Config;
@@ -27,90 +30,81 @@ use crate::shape::Shape;
 use crate::spool::FileSpool;
 use crate::{providers, settings};
 
-/// Between two looks at the row.
-const LOOK_EVERY: Duration = Duration::from_millis(100);
-
-/// What became of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-enum Outcome {
-    Refreshed,
-    Ended,
-    NotNow,
-    AppHeld,
-    TimedOut,
-}
-
 #[derive(Serialize)]
 struct Refreshed {
-    outcome: Outcome,
+    outcome: &'static str,
     #[serde(flatten)]
     connection: Connection,
 }
 
 pub(super) async fn run(config: &Config, args: &RefreshArgs) -> Result<(), Failed> {
+    match args.id {
+        Some(id) => one(config, id, args).await,
+        None => many::run(config, args).await,
+    }
+}
+
+async fn one(config: &Config, id: ConnectionId, args: &RefreshArgs) -> Result<(), Failed> {
     let keyring = keyring(config)?;
     let clock = clock();
     let shape = Shape::open(config, Arc::clone(&keyring), Arc::clone(&clock)).await.map_err(unreachable)?;
-    let before = find(shape.store.as_ref(), args.id).await?;
-    if before.state.is_refreshable() {
-        let job = force(&before, clock.as_ref(), args.wait);
-        if shape.queue_is_shared {
-            shape.queue.publish(vec![job]).await.map_err(unreachable)?;
-        } else {
-            refresh_here(config, &shape, Arc::clone(&keyring), Arc::clone(&clock), job).await?;
-        }
+    let before = find(shape.store.as_ref(), id).await?;
+    let stop = CancellationToken::new();
+    // Where no other process takes jobs from our queue, this one does it. The lease in the row keeps it from being done twice.
+    let worker = if !shape.queue_is_shared && before.state.is_refreshable() {
+        let (handler, queue, stop) =
+            (handler(config, &shape, keyring, &clock).await?, Arc::clone(&shape.queue), stop.clone());
+        Some(tokio::spawn(async move { queue.work(JobKind::ForceRefresh, 1, Arc::new(handler), stop).await }))
+    } else {
+        None
+    };
+    let waited = wait(config, &shape, &clock, &before, args.wait, stop.clone()).await;
+    stop.cancel();
+    if let Some(worker) = worker {
+        worker.await??;
     }
-    let (outcome, row) = wait(&shape, &before, clock.as_ref(), args.wait).await?;
-    let complaint = complaint(&shape, outcome, &row).await?;
+    let entry = AuditEntry {
+        id: AuditId::generate(),
+        at: clock.now(),
+        actor: actor(&args.operator.who),
+        action: Action::RefreshConnection,
+        subject: id.to_string(),
+        reason: one_line(&args.operator.why),
+        outcome: waited.as_str().to_owned(),
+    };
+    shape.store.audit(&entry).await?;
+    let row = find(shape.store.as_ref(), id).await?;
+    let complaint = complaint(&waited, &row);
     shape.close().await;
-    Output::stdout(args.output.json).data(&Refreshed { outcome, connection: row }, text)?;
+    let refreshed = Refreshed { outcome: waited.as_str(), connection: row };
+    Output::stdout(args.output.json).data(&refreshed, |refreshed| text(&waited, &refreshed.connection))?;
     complaint.map_or(Ok(()), |complaint| Err(anyhow!(complaint).into()))
 }
 
-/// Why it was not refreshed, and what comes next.
-async fn complaint(shape: &Shape, outcome: Outcome, row: &Connection) -> Result<Option<String>, Failed> {
-    let error = row.last_error.as_deref().unwrap_or_default();
-    Ok(Some(match outcome {
-        Outcome::Refreshed => return Ok(None),
-        Outcome::Ended if row.reason == Some(Reason::Undecryptable) => {
-            "it is out of use until the key that wrote its tokens is given back in FERNET_KEY".to_owned()
-        }
-        Outcome::Ended => "the grant has ended: its user has to connect again".to_owned(),
-        Outcome::NotNow => format!("it was not refreshed, and is tried again later: {error}"),
-        Outcome::AppHeld => {
-            let (state, message) = held_app(shape, row).await?.map(|app| (app.state, app.message)).unzip();
-            let (state, message) = (state.unwrap_or(AppState::Open), message.flatten().unwrap_or_default());
-            format!("refreshes of {} are paused ({state}): {message}", row.provider)
-        }
-        Outcome::TimedOut => "no outcome yet; the job goes on. See that a worker runs".to_owned(),
-    }))
-}
-
-async fn held_app(shape: &Shape, row: &Connection) -> Result<Option<App>, Failed> {
-    let apps = shape.store.apps().await?;
-    Ok(apps.into_iter().find(|app| app.provider == row.provider && app.state != AppState::Open))
-}
-
-fn force(row: &Connection, clock: &dyn Clock, wait: Duration) -> Job {
-    let now = clock.now();
-    Job::new(Payload::ForceRefresh {
-        connection: row.id,
-        observed_version: row.version,
-        refresh_at: row.refresh_at.unwrap_or(now),
-        reason: ForceReason::Operator,
-        deadline: after(now, wait),
-    })
-}
-
-/// Where no other process takes jobs from our queue, this one does the job. The lease in the row keeps it from being done twice.
-async fn refresh_here(
+/// As the API waits: it publishes, and publishes again what seems to be lost, until the row says what came of it.
+async fn wait(
     config: &Config,
     shape: &Shape,
-    keyring: Arc<evergrant_vault::Keyring>,
-    clock: Arc<dyn Clock>,
-    job: Job,
-) -> Result<(), Failed> {
+    clock: &Arc<dyn Clock>,
+    row: &Connection,
+    patience: Duration,
+    stop: CancellationToken,
+) -> Waited {
+    let force = &config.force;
+    let settings = ForceSettings { deadline: patience, waiters_max: 1, cool_down: force.cool_down, fresh: force.fresh };
+    let (store, queue, events) = (Arc::clone(&shape.store), Arc::clone(&shape.queue), Arc::clone(&shape.events));
+    let waits = Waits::new(store, queue, events, Arc::clone(clock), settings);
+    tokio::spawn(Arc::clone(&waits).run(stop));
+    let reason = ForceReason::Operator;
+    waits.refresh(Ask { connection: row.id, observed: row.version, reason, patience: None, traceparent: None }).await
+}
+
+async fn handler(
+    config: &Config,
+    shape: &Shape,
+    keyring: Arc<Keyring>,
+    clock: &Arc<dyn Clock>,
+) -> Result<RefreshHandler, Failed> {
     let process = ProcessId::generate();
     refuse_foreign_keys(shape.store.as_ref(), &this_process(process, "refresh", &keyring)).await?;
     let workers = Workers {
@@ -120,52 +114,44 @@ async fn refresh_here(
         queue: Arc::clone(&shape.queue),
         events: Arc::clone(&shape.events),
         spool: Arc::new(FileSpool::new(config.spool_path(), keyring)),
-        providers: providers::configured(config, &clock).map_err(refused)?,
-        clock,
+        providers: providers::configured(config, clock).map_err(refused)?,
+        clock: Arc::clone(clock),
         chance: Arc::new(SystemChance),
+        meter: Arc::default(),
         stop: CancellationToken::new(),
         abort: CancellationToken::new(),
     };
     let handler = workers.handler().map_err(refused)?;
     handler.look_at_apps().await?;
-    handler.handle(job).await;
-    Ok(())
+    Ok(handler)
 }
 
-async fn wait(
-    shape: &Shape,
-    before: &Connection,
-    clock: &dyn Clock,
-    patience: Duration,
-) -> Result<(Outcome, Connection), Failed> {
-    let deadline = clock.monotonic() + patience;
-    loop {
-        let row = find(shape.store.as_ref(), before.id).await?;
-        let outcome = match &row {
-            row if !row.state.is_refreshable() => Some(Outcome::Ended),
-            row if row.version > before.version => Some(Outcome::Refreshed),
-            row if row.refresh_at != before.refresh_at => Some(Outcome::NotNow),
-            row if held_app(shape, row).await?.is_some() => Some(Outcome::AppHeld),
-            _ if clock.monotonic() >= deadline => Some(Outcome::TimedOut),
-            _ => None,
-        };
-        if let Some(outcome) = outcome {
-            return Ok((outcome, row));
+/// Why it was not refreshed, and what comes next.
+fn complaint(waited: &Waited, row: &Connection) -> Option<String> {
+    Some(match waited {
+        Waited::Refreshed(_) => return None,
+        Waited::NeedsReauth(Reason::Undecryptable) => {
+            "it is out of use until the key that wrote its tokens is given back in FERNET_KEY".to_owned()
         }
-        clock.sleep(LOOK_EVERY).await;
-    }
+        Waited::NeedsReauth(_) => "the grant has ended: its user has to connect again".to_owned(),
+        Waited::Unavailable { message, is_app_fault: true, .. } => format!("the app has a fault. {message}"),
+        Waited::Unavailable { message, .. } if row.last_error.as_ref() == Some(message) => {
+            format!("it was not refreshed, and is tried again later: {message}")
+        }
+        Waited::Unavailable { message, .. } => format!("it was not refreshed, and is tried again later. {message}"),
+        Waited::Paused { message, .. } => format!("it was not asked for. {message}"),
+        Waited::Pending { .. } => "no outcome yet; the job goes on. See that a worker runs".to_owned(),
+        Waited::Away { .. } => "the store or the queue was away: `evergrant doctor` says which".to_owned(),
+        Waited::NotFound => "there is no such connection any more".to_owned(),
+        Waited::Rejected | Waited::Overloaded => "it was not asked for: try again in a moment".to_owned(),
+    })
 }
 
-fn text(refreshed: &Refreshed) -> String {
-    let Refreshed { outcome, connection: row } = refreshed;
-    match outcome {
-        Outcome::Refreshed => {
-            format!("{} is refreshed: version {}, until {}", row.id, row.version, output::time(row.expires_at))
-        }
-        Outcome::Ended | Outcome::NotNow | Outcome::AppHeld | Outcome::TimedOut => {
-            let reason = row.reason.map(|reason| format!(" ({reason})")).unwrap_or_default();
-            let error = row.last_error.as_deref().map(|error| format!(": {error}")).unwrap_or_default();
-            format!("{} is {}{reason}{error}", row.id, row.state)
-        }
+fn text(waited: &Waited, row: &Connection) -> String {
+    if let Waited::Refreshed(version) = waited {
+        return format!("{} is refreshed: version {version}, until {}", row.id, output::time(row.expires_at));
     }
+    let reason = row.reason.map(|reason| format!(" ({reason})")).unwrap_or_default();
+    let error = row.last_error.as_deref().map(|error| format!(": {error}")).unwrap_or_default();
+    format!("{} is {}{reason}{error}", row.id, row.state)
 }

@@ -5,9 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use evergrant_api::{Probes, ProviderApp, Server, SessionSecret};
+use async_trait::async_trait;
+use evergrant_api::{Check, Probes, ProviderApp, Server, SessionSecret};
+use evergrant_contract::controls::Drain;
 use evergrant_contract::ids::{ProcessId, ProviderName};
-use evergrant_contract::ports::Clock;
+use evergrant_contract::ports::{Clock, Store};
+use evergrant_contract::usage::Meter;
 use evergrant_scheduler::Scheduler;
 use evergrant_vault::Keyring;
 use evergrant_workers::Workers;
@@ -25,6 +28,7 @@ use crate::peers::{announce, refuse_foreign_keys, this_process};
 use crate::session_secret::session_secret;
 use crate::shape::Shape;
 use crate::spool::FileSpool;
+use crate::usage::UsageKeeper;
 use crate::{providers, settings, telemetry};
 
 const UPKEEP_EVERY: Duration = Duration::from_secs(5);
@@ -94,9 +98,11 @@ pub async fn start(config: &Config, roles: Roles) -> Result<Process, Failed> {
         providers: &providers,
         shape: &shape,
         metrics: &metrics,
+        meter: &Arc::default(),
     };
     parts.start_upkeep(&mut lifecycle);
     parts.start_activity(&mut lifecycle, roles);
+    parts.start_usage(&mut lifecycle);
     let address = server.address();
     match secret {
         Some(secret) => parts.start_api(&mut lifecycle, server, secret).map_err(refused)?,
@@ -142,6 +148,8 @@ struct Parts<'a> {
     providers: &'a BTreeMap<ProviderName, ProviderApp>,
     shape: &'a Shape,
     metrics: &'a PrometheusHandle,
+    /// Counts what this process does for whom.
+    meter: &'a Arc<Meter>,
 }
 
 impl Parts<'_> {
@@ -162,12 +170,28 @@ impl Parts<'_> {
         let activity = Activity {
             store: Arc::clone(&self.shape.store),
             queue: roles.scheduler.then(|| Arc::clone(&self.shape.queue)),
+            providers: self.providers.keys().cloned().collect(),
             metrics: Box::new(move || metrics.render()),
             clock: Arc::clone(self.clock),
         };
         let stop = lifecycle.stop.clone();
         lifecycle.start("activity", async move {
             activity.run(stop).await;
+            Ok(())
+        });
+    }
+
+    /// What is done for whom.
+    fn start_usage(&self, lifecycle: &mut Lifecycle) {
+        let keeper = UsageKeeper {
+            meter: Arc::clone(self.meter),
+            store: Arc::clone(&self.shape.store),
+            keep_days: self.config.usage.keep_days,
+            clock: Arc::clone(self.clock),
+        };
+        let stop = lifecycle.stop.clone();
+        lifecycle.start("usage", async move {
+            keeper.run(stop).await;
             Ok(())
         });
     }
@@ -182,8 +206,14 @@ impl Parts<'_> {
     }
 
     /// Liveness, readiness and metrics, for roles that have no API.
+    ///
+    /// A drained worker is not ready, so that whoever watches it sees that it is out. A process that serves the API as well
+    /// stays ready: people and services still need that.
     fn start_probes(&self, lifecycle: &mut Lifecycle, server: Server) {
-        let (probes, stop) = (Arc::new(self.probes()), lifecycle.stop.clone());
+        let mut probes = self.probes();
+        let controls = Arc::clone(&self.shape.store);
+        probes.checks.push(Arc::new(DrainCheck { controls, process: self.process }));
+        let (probes, stop) = (Arc::new(probes), lifecycle.stop.clone());
         lifecycle.start("api", async move { server.run(probes.routes(), stop).await.context("the listener ended") });
     }
 
@@ -194,6 +224,7 @@ impl Parts<'_> {
             secret,
             probes: self.probes(),
             providers: self.providers,
+            meter: self.meter,
             clock: self.clock,
         };
         ingredients.start(lifecycle, self.shape, server)
@@ -210,6 +241,7 @@ impl Parts<'_> {
             providers: self.providers.values().map(|app| Arc::clone(&app.provider)).collect(),
             clock: Arc::clone(self.clock),
             chance: Arc::new(SystemChance),
+            meter: Arc::clone(self.meter),
             stop: lifecycle.stop.clone(),
             abort: lifecycle.abort.clone(),
         };
@@ -232,6 +264,30 @@ impl Parts<'_> {
             scheduler.run(stop).await;
             Ok(())
         });
+    }
+}
+
+/// Whether an operator has taken this process out.
+struct DrainCheck {
+    controls: Arc<dyn Store>,
+    process: ProcessId,
+}
+
+#[async_trait]
+impl Check for DrainCheck {
+    fn name(&self) -> &'static str {
+        "drain"
+    }
+
+    async fn check(&self) -> Result<(), String> {
+        match self.controls.drain_of(self.process).await {
+            Ok(Some(Drain { order, done_at: None })) => {
+                Err(format!("drained by {} and finishing what is in hand: {}", order.by, order.why))
+            }
+            Ok(Some(Drain { order, .. })) => Err(format!("drained by {}, nothing is in hand: {}", order.by, order.why)),
+            // A store that is away is told by its own check.
+            Ok(None) | Err(_) => Ok(()),
+        }
     }
 }
 

@@ -5,17 +5,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use evergrant_contract::Timestamp;
 use evergrant_contract::connection::{Grant, Lease, LeaseRequest, Leased, Settled, Settlement};
 use evergrant_contract::event::{Event, Outcome};
 use evergrant_contract::ids::{ProcessId, ProviderName, UserId, Version};
 use evergrant_contract::job::{Job, JobKind, Payload};
 use evergrant_contract::ports::{Chance, Clock, EventBus, Fate, JobHandler, Provider, Store, StoreError};
 use evergrant_contract::state::{Reason, State};
-use evergrant_contract::timing::after;
+use evergrant_contract::timing::{after, before};
 use evergrant_contract::transition::{Change, Finding, Standing, put_off, transition};
+use evergrant_contract::usage::{Counts, Left, Meter};
+use evergrant_traces::follow;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::{Instrument, debug, error, info, info_span, warn};
+use tracing::{Instrument, debug, error, field, info, info_span, warn};
 
 use crate::findings;
 use crate::gate::{Gate, Passage};
@@ -27,6 +30,8 @@ use crate::writer::{Writer, Written, store_pauses};
 
 /// A connection whose provider app this process is not configured for is looked at again after this.
 const UNKNOWN_PROVIDER_PAUSE: Duration = Duration::from_mins(5);
+/// A resting connection is looked at again after this, so that a policy that is taken back is taken back everywhere.
+const REST_LOOK: Duration = Duration::from_hours(24);
 
 /// What every job needs.
 pub(crate) struct Context {
@@ -41,6 +46,7 @@ pub(crate) struct Context {
     pub(crate) orders: Orders,
     pub(crate) writer: Writer,
     pub(crate) right_of_way: RightOfWay,
+    pub(crate) meter: Arc<Meter>,
     pub(crate) tasks: TaskTracker,
     /// No new work.
     pub(crate) stop: CancellationToken,
@@ -51,8 +57,8 @@ pub(crate) struct Context {
 pub struct RefreshHandler(pub(crate) Arc<Context>);
 
 impl RefreshHandler {
-    /// Reads which provider apps are held and what is paused, for callers that handle a job without [`Workers::run`](crate::Workers::run),
-    /// which goes on watching.
+    /// Reads which provider apps are held and what is paused, for callers that handle a job without
+    /// [`Workers::run`](crate::Workers::run), which goes on watching.
     pub async fn look_at_apps(&self) -> Result<(), StoreError> {
         self.0.orders.look().await?;
         self.0.gate.look().await
@@ -64,7 +70,12 @@ impl JobHandler for RefreshHandler {
     /// Does the job as a task of its own: whoever waits for the delivery may go away, the refresh does not.
     async fn handle(&self, job: Job) -> Fate {
         let context = Arc::clone(&self.0);
-        let span = info_span!("job.run", job.id = %job.id, job.kind = %job.payload.kind(), trace_id = trace_id(&job));
+        let span = info_span!("job.run", job.id = %job.id, job.kind = %job.payload.kind(), trace_id = field::Empty);
+        let publisher = job.traceparent.as_deref().and_then(|text| text.parse().ok());
+        // Where traces are made this is a span below that of whoever published it, or the first of a new trace.
+        if let Some(place) = follow(&span, publisher).or(publisher) {
+            span.record("trace_id", place.trace_id());
+        }
         let task = self.0.tasks.spawn(async move { context.run(job).await }.instrument(span));
         // A panic has been reported by its own hook; the lease lapses and the row is found again.
         task.await.unwrap_or(Fate::Done)
@@ -153,6 +164,10 @@ impl Context {
     }
 
     async fn refresh(&self, job: &Job, grant: &Grant, lease_ends: Duration) {
+        if self.orders.pause_of(&grant.provider).is_some() {
+            debug!(provider = %grant.provider, "The provider app is paused");
+            return self.give_back(job, grant.lease, None).await;
+        }
         let Some(provider) = self.providers.get(&grant.provider) else {
             return self.put_off_unknown_provider(job, grant).await;
         };
@@ -171,9 +186,50 @@ impl Context {
             warn!(connection = %grant.lease.connection, "The lease took too long to get; the job is left for later");
             return self.give_back(job, grant.lease, None).await;
         }
+        if let Some(rests_until) = self.rests_until(job).await {
+            debug!(connection = %grant.lease.connection, "Nobody has used the connection for long: it rests");
+            return self.rest(job, grant, rests_until).await;
+        }
         self.say_that_it_refreshes(job, grant);
+        let left = grant.expires_at.map(|at| (at - self.clock.now()).num_seconds());
         let refresh = Refresh { context: self, provider: provider.as_ref(), grant, job, lease_ends, is_probe };
-        self.write(job, refresh.run().await).await;
+        let settlement = refresh.run().await;
+        self.meter(job, grant, left, &settlement);
+        self.write(job, settlement).await;
+    }
+
+    /// When to look again at a connection that nobody has used for long; `None`: it is refreshed. Whoever waits for it uses it.
+    async fn rests_until(&self, job: &Job) -> Option<Timestamp> {
+        let rest_after = self.settings.rest_after.filter(|_| job.payload.kind() == JobKind::RefreshDue)?;
+        let now = self.clock.now();
+        // A store that does not say keeps nothing from being refreshed.
+        let used = self.store.last_used(job.payload.connection()).await.ok().flatten()?;
+        (used < before(now, rest_after)).then(|| after(now, REST_LOOK))
+    }
+
+    /// The connection stays as it is, expired in time, until somebody uses it or the policy changes.
+    async fn rest(&self, job: &Job, grant: &Grant, until: Timestamp) {
+        let mut settlement = findings::release(grant.lease, Vec::new(), self.clock.now());
+        settlement.change = Some(put_off(grant.standing, until));
+        metrics::counter!("evergrant_rests_total", "provider" => grant.provider.to_string()).increment(1);
+        self.write(job, settlement).await;
+    }
+
+    /// Counts a refresh for its user. One that made no call was none.
+    fn meter(&self, job: &Job, grant: &Grant, left: Option<i64>, settlement: &Settlement) {
+        let refreshed = settlement.tokens.is_some();
+        if !refreshed && settlement.attempts.is_empty() {
+            return;
+        }
+        let forced = job.payload.kind() == JobKind::ForceRefresh;
+        let counts = Counts {
+            refreshes: u64::from(refreshed),
+            failures: u64::from(!refreshed),
+            forced: u64::from(forced),
+            left: left.filter(|_| !forced).map(Left::one).unwrap_or_default(),
+            ..Counts::default()
+        };
+        self.meter.add(self.clock.now(), &grant.provider, &grant.user, counts);
     }
 
     fn say_that_it_refreshes(&self, job: &Job, grant: &Grant) {
@@ -199,6 +255,10 @@ impl Context {
         standing: Standing,
         reason: Reason,
     ) {
+        if self.orders.pause_of(provider).is_some() {
+            debug!(%provider, "The provider app is paused");
+            return self.give_back(job, lease, None).await;
+        }
         let (finding, why) = match reason {
             Reason::Undecryptable => (
                 Finding::Undecryptable,
@@ -225,7 +285,7 @@ impl Context {
         self.write(job, settlement).await;
     }
 
-    async fn give_back(&self, job: &Job, lease: Lease, retry_at: Option<evergrant_contract::Timestamp>) {
+    async fn give_back(&self, job: &Job, lease: Lease, retry_at: Option<Timestamp>) {
         self.write(job, findings::release(lease, Vec::new(), self.clock.now())).await;
         let Lease { connection, version, .. } = lease;
         let (outcome, traceparent) = (Outcome::Unavailable, job.traceparent.clone());
@@ -269,12 +329,6 @@ impl Context {
         let event = Event::Connection { connection, version, outcome, reason, retry_at, traceparent };
         self.events.publish(vec![event]).await;
     }
-}
-
-/// The trace that the job belongs to, for its span: every line of the refresh shows it. What is no trace id is not shown.
-fn trace_id(job: &Job) -> Option<&str> {
-    let id = job.traceparent.as_deref()?.split('-').nth(1)?;
-    (id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit())).then_some(id)
 }
 
 /// Counts what somebody may have to look at, once the store has it.

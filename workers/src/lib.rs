@@ -5,6 +5,7 @@ mod decide;
 mod findings;
 mod gate;
 mod handler;
+mod orders;
 mod refresh;
 mod right_of_way;
 mod service;

@@ -4,13 +4,17 @@ use std::sync::Arc;
 
 use evergrant_contract::ids::ProcessId;
 use evergrant_contract::job::JobKind;
-use evergrant_contract::ports::{Chance, Clock, EventBus, FailedJobs, JobQueue, Provider, QueueError, Spool, Store};
+use evergrant_contract::ports::{
+    Chance, Clock, EventBus, FailedJobs, JobHandler, JobQueue, Provider, QueueError, Spool, Store,
+};
+use evergrant_contract::usage::Meter;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::info;
 
 use crate::gate::Gate;
 use crate::handler::{Context, RefreshHandler};
+use crate::orders::Orders;
 use crate::right_of_way::RightOfWay;
 use crate::settings::{SettingsError, WorkerSettings};
 use crate::writer::Writer;
@@ -35,6 +39,8 @@ pub struct Workers {
     pub clock: Arc<dyn Clock>,
     /// Jitter.
     pub chance: Arc<dyn Chance>,
+    /// Counts what is done for whom.
+    pub meter: Arc<Meter>,
     /// No new work from here on; what is in hand is finished.
     pub stop: CancellationToken,
     /// No more waiting either: what cannot be stored now goes to the spool.
@@ -66,8 +72,10 @@ impl Workers {
             chance: Arc::clone(&self.chance),
             providers: providers.collect(),
             gate,
+            orders: Orders::new(Arc::clone(&self.store) as _, Arc::clone(&self.clock), self.process),
             writer,
             right_of_way: RightOfWay::default(),
+            meter: Arc::clone(&self.meter),
             tasks: TaskTracker::new(),
             stop: self.stop.clone(),
         })))
@@ -81,12 +89,19 @@ impl Workers {
         let context = Arc::clone(&handler.0);
         let jobs = Arc::new(handler);
         let watched = async {
-            tokio::join!(context.gate.watch(stop.clone()), context.writer.adopt_spooled(&stop));
+            tokio::join!(
+                context.gate.watch(stop.clone()),
+                context.orders.watch(&context.tasks, &stop),
+                context.writer.adopt_spooled(&stop)
+            );
             Ok(())
         };
+        let line = |kind, concurrency| Line { queue: queue.as_ref(), orders: &context.orders, kind, concurrency };
+        let due = line(JobKind::RefreshDue, settings.concurrency_due);
+        let forced = line(JobKind::ForceRefresh, settings.concurrency_force);
         let worked = tokio::try_join!(
-            queue.work(JobKind::RefreshDue, settings.concurrency_due, Arc::clone(&jobs) as _, stop.clone()),
-            queue.work(JobKind::ForceRefresh, settings.concurrency_force, jobs as _, stop.clone()),
+            due.work(Arc::clone(&jobs) as _, &stop),
+            forced.work(jobs as _, &stop),
             queue.drain_dead_letters(failed_jobs, stop.clone()),
             watched,
         );
@@ -94,5 +109,32 @@ impl Workers {
         context.tasks.wait().await;
         info!("Workers stopped: nothing is in hand");
         worked.map(|_| ())
+    }
+}
+
+/// Jobs of one kind, taken in shifts: a pause or a drain ends one, and their end begins the next.
+struct Line<'a> {
+    queue: &'a dyn JobQueue,
+    orders: &'a Orders,
+    kind: JobKind,
+    concurrency: u32,
+}
+
+impl Line<'_> {
+    async fn work(&self, jobs: Arc<dyn JobHandler>, stop: &CancellationToken) -> Result<(), QueueError> {
+        loop {
+            let Some(_shift) = stop.run_until_cancelled(self.orders.begin_shift(self.kind)).await else {
+                return Ok(());
+            };
+            let ends = stop.child_token();
+            let shift = self.queue.work(self.kind, self.concurrency, Arc::clone(&jobs), ends.clone());
+            tokio::pin!(shift);
+            tokio::select! {
+                ended = &mut shift => return ended,
+                () = self.orders.end_of_shift(self.kind) => ends.cancel(),
+            }
+            // Finishes what is in hand, and gives back what was not begun.
+            shift.await?;
+        }
     }
 }

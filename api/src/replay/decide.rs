@@ -23,6 +23,8 @@ pub enum Outcome {
     UnderWay,
     /// The provider app is paused: nothing of it is refreshed.
     AppHeld,
+    /// An operator has paused the connection.
+    Paused,
     /// The grant has ended, or its tokens cannot be read.
     NeedsReauth,
     /// The user took the connection away.
@@ -46,6 +48,7 @@ impl Outcome {
         Self::Discarded,
         Self::UnderWay,
         Self::AppHeld,
+        Self::Paused,
         Self::NeedsReauth,
         Self::Disconnected,
         Self::ConnectionGone,
@@ -63,6 +66,7 @@ impl Outcome {
             Self::Discarded => "discarded",
             Self::UnderWay => "under_way",
             Self::AppHeld => "app_held",
+            Self::Paused => "paused",
             Self::NeedsReauth => "needs_reauth",
             Self::Disconnected => "disconnected",
             Self::ConnectionGone => "connection_gone",
@@ -85,6 +89,9 @@ impl Outcome {
             Self::AppHeld => {
                 "The provider app is paused, so nothing of it is refreshed. Mend that first, then replay; the connections \
                  are also tried again by themselves."
+            }
+            Self::Paused => {
+                "An operator has paused this connection. Resume it first: then it is refreshed by itself if it is due."
             }
             Self::NeedsReauth => {
                 "The grant has ended or its tokens cannot be read: replaying does not help. The user has to connect again, \
@@ -141,6 +148,7 @@ pub(super) fn decide(
         State::NeedsReauth => Outcome::NeedsReauth,
         _ if row.leased_until.is_some_and(|until| until > now) => Outcome::UnderWay,
         State::Active if is_newer => Outcome::MovedOn,
+        _ if row.paused.is_some() => Outcome::Paused,
         _ if is_held => Outcome::AppHeld,
         State::Active | State::Failing | State::Suspect => Outcome::Published,
     }
@@ -199,6 +207,7 @@ mod tests {
             last_error: None,
             key: None,
             leased_until: None,
+            paused: None,
             created_at: now(),
         }
     }

@@ -4,44 +4,38 @@
 //! refresh of the row as it is now: version and `refresh_at` are the row's, so the lease lets it through only if nobody has
 //! touched the row since, and a spent token is never spent again. Publishing comes before closing: what ends in between is
 //! met again as `moved_on` or published once more, and both are harmless.
+//!
+//! Somebody waits for the replay of one job, so it is a forced refresh. Nobody waits for those of many: they go where the
+//! refreshes that are due go, step aside for people, and are paced by what the workers take away.
 
 mod cursor;
 mod decide;
+mod way;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Duration;
 
 use evergrant_contract::app::AppState;
+use evergrant_contract::controls::PauseTarget;
 use evergrant_contract::connection::Connection;
 use evergrant_contract::failed_job::{FailedJob, FailedJobFilter, FailedJobKey, FailedJobState};
 use evergrant_contract::ids::{AuditId, ConnectionId, JobId, ProviderName};
-use evergrant_contract::job::{ForceReason, Job, Payload};
+use evergrant_contract::job::Payload;
 use evergrant_contract::operations::{Action, AuditEntry};
-use evergrant_contract::ports::{Clock, JobQueue, QueueError, Store, StoreError};
+use evergrant_contract::ports::{Clock, QueueError, Store, StoreError};
 use evergrant_contract::state::State;
-use evergrant_contract::timing::after;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 
 pub use self::cursor::{cursor, place};
 pub use self::decide::Outcome;
 use self::decide::{decide, payload_of};
+pub use self::way::Way;
+pub(crate) use self::way::{Haste, WAITING_MAX, job_for};
 
 /// Rows looked at, and failed jobs closed, at once.
 const AT_ONCE: usize = 32;
 /// Failed jobs published and closed together: what is lost of the work when something breaks off in between.
 const CHUNK: usize = 100;
-/// A replayed job that no worker has taken by then is dropped; the row is found again by the scheduler.
-const PATIENCE: Duration = Duration::from_hours(1);
-
-/// How a replay reaches a worker.
-#[derive(Clone)]
-pub enum Way {
-    /// Through the queue.
-    Queue(Arc<dyn JobQueue>),
-    /// Over the row, made due: for a command beside a process whose queue is its own.
-    Row,
-}
 
 /// What is to be done with failed jobs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,6 +102,12 @@ pub enum ReplayError {
     /// The queue did not do its part.
     #[error(transparent)]
     Queue(#[from] QueueError),
+    /// The workers have enough to do: go on when they have taken some of it away.
+    #[error("{waiting} jobs wait for the workers already")]
+    Crowded {
+        /// How many.
+        waiting: u64,
+    },
 }
 
 /// Replays and discards failed jobs.
@@ -134,7 +134,7 @@ impl Replays {
     /// even if nothing came of it.
     pub async fn one(&self, job: &FailedJob, edited: Option<&Payload>, order: &Order) -> Result<Done, ReplayError> {
         let mut decided = vec![self.decided(job, edited, order, &self.held().await?).await?];
-        self.act(&mut decided, order).await?;
+        self.act(&mut decided, order, Haste::Awaited).await?;
         let done = self.closed(&decided.remove(0), order).await?;
         if done.outcome.closes_as().is_none() && !order.is_dry_run {
             self.store.audit(&self.entry(job.id, done.outcome, order)).await?;
@@ -183,6 +183,9 @@ impl Replays {
     /// Chunk by chunk; what breaks one off is told with what was done before it.
     async fn all(&self, jobs: &[FailedJob], order: &Order) -> Page {
         let mut page = Page::default();
+        if let Err(trouble) = self.room(order).await {
+            return Page { trouble: Some(trouble), ..page };
+        }
         for chunk in jobs.chunks(CHUNK) {
             match self.chunk(chunk, order).await {
                 Ok(done) => page.done.extend(done),
@@ -195,18 +198,32 @@ impl Replays {
         page
     }
 
+    /// Whether the workers want more of what nobody waits for.
+    async fn room(&self, order: &Order) -> Result<(), ReplayError> {
+        if order.is_dry_run || order.deed == Deed::Discard {
+            return Ok(());
+        }
+        let waiting = self.way.waiting().await?;
+        if waiting >= WAITING_MAX { Err(ReplayError::Crowded { waiting }) } else { Ok(()) }
+    }
+
     async fn chunk(&self, jobs: &[FailedJob], order: &Order) -> Result<Vec<Done>, ReplayError> {
         let held = self.held().await?;
         let look = |job| self.decided(job, None, order, &held);
         let mut decided = some_at_once(jobs.iter().map(look).collect()).await?;
-        self.act(&mut decided, order).await?;
+        self.act(&mut decided, order, Haste::None).await?;
         some_at_once(decided.iter().map(|decided| self.closed(decided, order)).collect()).await
     }
 
-    /// The provider apps whose refreshes are paused.
+    /// The provider apps whose refreshes are paused, by what they answer or by an operator.
     async fn held(&self) -> Result<BTreeSet<ProviderName>, StoreError> {
-        let apps = self.store.apps().await?;
-        Ok(apps.into_iter().filter(|app| app.state != AppState::Open).map(|app| app.provider).collect())
+        let (apps, pauses) = (self.store.apps().await?, self.store.pauses().await?);
+        let held = apps.into_iter().filter(|app| app.state != AppState::Open).map(|app| app.provider);
+        let paused = pauses.iter().filter_map(|pause| match &pause.target {
+            PauseTarget::App(provider) => Some(provider.clone()),
+            PauseTarget::Queue(_) | PauseTarget::Connection(_) => None,
+        });
+        Ok(held.chain(paused).collect())
     }
 
     async fn decided<'a>(
@@ -232,14 +249,14 @@ impl Replays {
     }
 
     /// Asks for the refreshes: one for each connection, however many of its jobs failed.
-    async fn act(&self, decided: &mut [Decided<'_>], order: &Order) -> Result<(), ReplayError> {
+    async fn act(&self, decided: &mut [Decided<'_>], order: &Order, haste: Haste) -> Result<(), ReplayError> {
+        let job = |row: &Connection| job_for(row, haste, self.clock.now(), order.traceparent.clone());
         match &self.way {
             Way::Queue(queue) if !order.is_dry_run => {
                 let rows = decided.iter().filter(|decided| decided.outcome == Outcome::Published);
                 let rows: BTreeMap<_, _> =
                     rows.filter_map(|decided| Some((decided.row.as_ref()?.id, decided))).collect();
-                let jobs: Vec<_> =
-                    rows.values().filter_map(|decided| Some(self.fresh(decided.row.as_ref()?, order))).collect();
+                let jobs: Vec<_> = rows.values().filter_map(|decided| Some(job(decided.row.as_ref()?))).collect();
                 if !jobs.is_empty() {
                     queue.publish(jobs).await?;
                 }
@@ -269,19 +286,6 @@ impl Replays {
             Some(State::NeedsReauth) => Outcome::NeedsReauth,
             Some(State::Active | State::Failing | State::Suspect) => Outcome::UnderWay,
         })
-    }
-
-    /// A job for the row as it is, not as it was.
-    fn fresh(&self, row: &Connection, order: &Order) -> Job {
-        let now = self.clock.now();
-        let payload = Payload::ForceRefresh {
-            connection: row.id,
-            observed_version: row.version,
-            refresh_at: row.refresh_at.unwrap_or(now),
-            reason: ForceReason::Operator,
-            deadline: after(now, PATIENCE),
-        };
-        Job { traceparent: order.traceparent.clone(), ..Job::new(payload) }
     }
 
     /// Closes what was dealt with, with its line in the audit log.
@@ -315,6 +319,6 @@ impl Replays {
 }
 
 /// Does them all, a few at once, and gives their results in their order.
-async fn some_at_once<T, E>(tasks: Vec<impl Future<Output = Result<T, E>>>) -> Result<Vec<T>, E> {
+pub(crate) async fn some_at_once<T, E>(tasks: Vec<impl Future<Output = Result<T, E>>>) -> Result<Vec<T>, E> {
     stream::iter(tasks).buffered(AT_ONCE).try_collect().await
 }

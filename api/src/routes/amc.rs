@@ -169,6 +169,9 @@ fn problem(error: Error, connection: ConnectionId) -> Problem {
         Error::Unavailable { retry_after, message, is_app_fault } => {
             Problem::of_token(TokenError::Unavailable { retry_after, message, is_app_fault }, connection)
         }
+        Error::Paused { retry_after, message } => {
+            Problem::of_token(TokenError::Paused { retry_after, message }, connection)
+        }
         Error::Pending { retry_after } => Problem::of_token(TokenError::Pending { retry_after }, connection),
         Error::Rejected { .. } => Problem::of_token(TokenError::Rejected, connection),
         Error::Refused(message) => Problem::of_token(TokenError::Refused(message), connection),

@@ -17,6 +17,7 @@ use evergrant_contract::Timestamp;
 use evergrant_contract::connection::{Connection, ConnectionFilter};
 use evergrant_contract::event::{Event, Outcome};
 use evergrant_contract::ids::ConnectionId;
+use evergrant_contract::operations::Action;
 use evergrant_contract::people::Scope;
 use evergrant_contract::state::Reason;
 use evergrant_contract::timing::until;
@@ -31,6 +32,7 @@ use crate::auth::Caller;
 use crate::edges::extract::{Json, Path, Query};
 use crate::edges::trace::TraceContext;
 use crate::problem::{Problem, ProblemKind};
+use crate::routes::ops::{audited, reason_of};
 use crate::state::Api;
 
 /// Connections on one page, at most.
@@ -266,6 +268,14 @@ async fn token(
 
 // ---------------------------------------------------------------------------------------------------------- disconnect
 
+/// Why.
+#[derive(Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+struct Disconnect {
+    /// Why, for the audit log, where an operator does it.
+    reason: String,
+}
+
 /// A connection that was taken away.
 #[derive(Serialize, ToSchema)]
 struct Disconnected {
@@ -277,16 +287,21 @@ struct Disconnected {
 /// Removes a connection's tokens. At the provider the user's consent stays as it is, until they take it back there.
 #[utoipa::path(post, path = "/api/connections/{id}/disconnect", operation_id = "disconnect", tag = "connections",
     summary = "Disconnect a connection", params(("id" = Uuid, Path, description = "The connection.")),
+    request_body(content = Option<Disconnect>, description = "Why; may be empty."),
     responses((status = 200, description = "Its tokens are gone.", body = Disconnected)))]
 async fn disconnect(
     State(api): State<Arc<Api>>,
     caller: Caller,
     Path(id): Path<ConnectionId>,
+    body: Option<Json<Disconnect>>,
 ) -> Result<Json<Disconnected>, Problem> {
+    let why = reason_of(&body.map(|Json(wish)| wish.reason).unwrap_or_default())?;
     // A person does it to what is theirs; of services only those that do what operators do.
     let scope = if matches!(caller, Caller::Key(_)) { Scope::Ops } else { Scope::ConnectionsRead };
     let row = caller.connection(&api, id, scope).await?;
     let changed = taken_away(&api, &row).await?;
+    let outcome = if changed { "disconnected" } else { "already_disconnected" };
+    audited(&api, &caller, Action::DisconnectConnection, id, why, outcome).await?;
     Ok(Json(Disconnected { connection_id: id.uuid(), changed }))
 }
 

@@ -37,6 +37,13 @@ pub enum Waited {
         /// The provider refuses our own credentials: waiting does not help, an operator has to act.
         is_app_fault: bool,
     },
+    /// An operator has paused it: no call is made until it is resumed.
+    Paused {
+        /// How long to wait before asking again.
+        retry_after: Duration,
+        /// One sentence for people: what is paused, and why.
+        message: String,
+    },
     /// The refresh was asked for and goes on; its outcome did not come in time.
     Pending {
         /// How long to wait before asking again.
@@ -56,12 +63,13 @@ pub enum Waited {
 }
 
 impl Waited {
-    /// The label of metrics and logs.
-    pub(super) const fn as_str(&self) -> &'static str {
+    /// The word for metrics, logs, the audit log and programs.
+    pub const fn as_str(&self) -> &'static str {
         match self {
             Self::Refreshed(_) => "refreshed",
             Self::NeedsReauth(_) => "needs_reauth",
             Self::Unavailable { .. } => "unavailable",
+            Self::Paused { .. } => "paused",
             Self::Pending { .. } => "pending",
             Self::Rejected => "rejected",
             Self::NotFound => "not_found",

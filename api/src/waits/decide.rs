@@ -5,6 +5,7 @@ use std::time::Duration;
 use evergrant_contract::Timestamp;
 use evergrant_contract::app::{App, AppState};
 use evergrant_contract::connection::Connection;
+use evergrant_contract::controls::{Order, Pause, PauseTarget};
 use evergrant_contract::ids::Version;
 use evergrant_contract::job::ForceReason;
 use evergrant_contract::state::{Reason, State};
@@ -15,6 +16,9 @@ use crate::settings::ForceSettings;
 
 /// Nobody is told to come back sooner than this.
 pub(super) const RETRY_MIN: Duration = Duration::from_secs(1);
+
+/// Nobody knows how long a pause lasts.
+const PAUSED_RETRY: Duration = Duration::from_mins(1);
 
 /// What is waited for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +40,8 @@ pub(super) struct Look<'a> {
     pub(super) row: &'a Connection,
     /// The provider app, if it is held. It is looked at only when the row alone decides nothing.
     pub(super) held: Option<&'a App>,
+    /// The pause of the provider app or of forced refreshes, if one stands. Looked at when the provider app is.
+    pub(super) pause: Option<&'a Pause>,
     /// When the newest attempt that did not succeed was made. Looked at once, before anything is asked for.
     pub(super) failed_at: Option<Timestamp>,
     /// Now.
@@ -53,6 +59,9 @@ pub(super) fn decide(wanted: Wanted, seen: Option<Seen>, look: &Look<'_>, settin
     }
     if row.version > wanted.than {
         return Some(Waited::Refreshed(row.version));
+    }
+    if let Some(paused) = paused(row, look) {
+        return Some(paused);
     }
     let by_row = match seen {
         None => spared(wanted.reason, row, look, settings),
@@ -90,6 +99,22 @@ fn spared(reason: ForceReason, row: &Connection, look: &Look<'_>, settings: &For
 fn failed(seen: Seen, row: &Connection, now: Timestamp) -> Option<Waited> {
     let retry_at = row.refresh_at.filter(|at| *at > now && seen != Seen(Some(*at)))?;
     Some(unavailable(row, until(now, retry_at)))
+}
+
+/// Whether an operator keeps it from being refreshed. One that is in hand already is finished.
+fn paused(row: &Connection, look: &Look<'_>) -> Option<Waited> {
+    if is_leased(row, look.now) {
+        return None;
+    }
+    let (what, Order { why, .. }) = match (&row.paused, look.pause) {
+        (Some(order), _) => ("Refreshes of this connection are".to_owned(), order),
+        (None, Some(Pause { target: PauseTarget::App(provider), order })) => {
+            (format!("Refreshes of {provider} are"), order)
+        }
+        (None, Some(Pause { order, .. })) => ("Forced refreshes are".to_owned(), order),
+        (None, None) => return None,
+    };
+    Some(Waited::Paused { retry_after: PAUSED_RETRY, message: format!("{what} paused by an operator: {why}") })
 }
 
 /// Whether nobody will try now, because the provider app is held and it is not the time for a probe.
@@ -162,6 +187,7 @@ mod tests {
             last_error: None,
             key: None,
             leased_until: None,
+            paused: None,
             created_at: now(),
         }
     }
@@ -179,13 +205,18 @@ mod tests {
         failed_at: Option<Timestamp>,
     ) -> Option<Waited> {
         let wanted = Wanted { than: Version::new(3), reason };
-        decide(wanted, None, &Look { row, held, failed_at, now: now() }, &SETTINGS)
+        decide(wanted, None, &Look { row, held, pause: None, failed_at, now: now() }, &SETTINGS)
     }
 
     /// After it was asked for, when the row was due in a quarter of an hour.
     fn later(row: &Connection, held: Option<&App>) -> Option<Waited> {
         let wanted = Wanted { than: Version::new(3), reason: ForceReason::Unauthorized };
-        decide(wanted, Some(Seen(Some(in_secs(900)))), &Look { row, held, failed_at: None, now: now() }, &SETTINGS)
+        decide(
+            wanted,
+            Some(Seen(Some(in_secs(900)))),
+            &Look { row, held, pause: None, failed_at: None, now: now() },
+            &SETTINGS,
+        )
     }
 
     fn waits_for(waited: Option<Waited>) -> Option<u64> {

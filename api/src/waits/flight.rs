@@ -7,8 +7,9 @@ use std::time::Duration;
 use evergrant_contract::Timestamp;
 use evergrant_contract::app::{App, AppState};
 use evergrant_contract::connection::Connection;
+use evergrant_contract::controls::Pause;
 use evergrant_contract::ids::{ConnectionId, JobId, Version};
-use evergrant_contract::job::{Job, Payload};
+use evergrant_contract::job::{Job, JobKind, Payload};
 use evergrant_contract::ports::{Clock, JobQueue, Store, StoreError};
 use evergrant_contract::timing::after;
 use tokio::sync::watch;
@@ -142,11 +143,24 @@ impl Flight {
         Job { id, payload, traceparent: self.traceparent.clone() }
     }
 
+    /// The pause of the connection's provider app or of forced refreshes, if one stands.
+    async fn pause(&self, row: &Connection) -> Result<Option<Pause>, StoreError> {
+        Ok(self.ports.store.pauses().await?.of_job(JobKind::ForceRefresh, &row.provider).cloned())
+    }
+
     /// The connection's provider app, if it is held.
     async fn held(&self, row: &Connection) -> Result<Option<App>, StoreError> {
         let apps = self.ports.store.apps().await?;
         Ok(apps.into_iter().find(|app| app.provider == row.provider && app.state != AppState::Open))
     }
+}
+
+/// What stands in the way of a refresh beyond the row.
+enum Obstacle<'a> {
+    /// The provider app is held.
+    Hold(&'a App),
+    /// An operator has paused the provider app, or forced refreshes.
+    Pause(&'a Pause),
 }
 
 /// The half of a flight that looks.
@@ -168,12 +182,17 @@ impl Watcher<'_> {
         if let Some(waited) = self.decide(&row, None, failed_at) {
             return Ok(Some(waited));
         }
-        if !is_leased(&row, self.now())
-            && let Some(app) = self.flight.held(&row).await?
+        let is_free = !is_leased(&row, self.now());
+        if is_free
+            && let Some(pause) = self.flight.pause(&row).await?
+            && let Some(waited) = self.decide(&row, Some(Obstacle::Pause(&pause)), failed_at)
         {
+            return Ok(Some(waited));
+        }
+        if is_free && let Some(app) = self.flight.held(&row).await? {
             // Read again, behind the app: a probe takes the lease before it takes the turn, so one that is under way shows.
             let Some(row) = self.row().await? else { return Ok(Some(Waited::NotFound)) };
-            if let Some(waited) = self.decide(&row, Some(&app), failed_at) {
+            if let Some(waited) = self.decide(&row, Some(Obstacle::Hold(&app)), failed_at) {
                 return Ok(Some(waited));
             }
         }
@@ -193,8 +212,13 @@ impl Watcher<'_> {
         orders.send_if_modified(|present| present.replace(order) != Some(order));
     }
 
-    fn decide(&self, row: &Connection, held: Option<&App>, failed_at: Option<Timestamp>) -> Option<Waited> {
-        let look = Look { row, held, failed_at, now: self.now() };
+    fn decide(&self, row: &Connection, obstacle: Option<Obstacle<'_>>, failed_at: Option<Timestamp>) -> Option<Waited> {
+        let (held, pause) = match obstacle {
+            None => (None, None),
+            Some(Obstacle::Hold(app)) => (Some(app), None),
+            Some(Obstacle::Pause(pause)) => (None, Some(pause)),
+        };
+        let look = Look { row, held, pause, failed_at, now: self.now() };
         decide(self.wanted, self.seen, &look, &self.flight.ports.settings)
     }
 

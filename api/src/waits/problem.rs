@@ -48,6 +48,7 @@ impl Waited {
             Self::Unavailable { retry_after, message, is_app_fault } => {
                 TokenError::Unavailable { retry_after, message, is_app_fault }
             }
+            Self::Paused { retry_after, message } => TokenError::Paused { retry_after, message },
             Self::Pending { retry_after } => TokenError::Pending { retry_after },
             Self::Rejected => TokenError::Rejected,
             Self::NotFound => TokenError::NotFound(connection),
@@ -102,6 +103,9 @@ impl Problem {
             }
             TokenError::Unavailable { retry_after, message, is_app_fault: false } => {
                 Self::new(ProblemKind::ProviderUnavailable, message).retry_after(retry_after)
+            }
+            TokenError::Paused { retry_after, message } => {
+                Self::new(ProblemKind::RefreshPaused, message).retry_after(retry_after)
             }
             TokenError::Pending { retry_after } => {
                 Self::new(ProblemKind::RefreshTimeout, PENDING).retry_after(retry_after)

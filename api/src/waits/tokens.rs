@@ -12,6 +12,7 @@ use evergrant_contract::job::ForceReason;
 use evergrant_contract::ports::Clock;
 use evergrant_contract::state::Reason;
 use evergrant_contract::timing::{before, until};
+use evergrant_contract::usage::Meter;
 
 use super::problem::NoToken;
 use super::{Ask, Waited, Waits};
@@ -30,6 +31,7 @@ pub struct LocalTokens {
     waits: Arc<Waits>,
     targets: BTreeMap<ProviderName, Target>,
     clock: Arc<dyn Clock>,
+    meter: Arc<Meter>,
 }
 
 /// A connection with the access token that it has.
@@ -45,8 +47,9 @@ impl LocalTokens {
         waits: Arc<Waits>,
         targets: BTreeMap<ProviderName, Target>,
         clock: Arc<dyn Clock>,
+        meter: Arc<Meter>,
     ) -> Self {
-        Self { reads, waits, targets, clock }
+        Self { reads, waits, targets, clock, meter }
     }
 
     /// Where the tokens of a provider app are good, if its descriptor says so.
@@ -57,6 +60,13 @@ impl LocalTokens {
     /// An access token that lasts for `min_validity`, or as long as a new one can be expected to; refreshed first only if it
     /// must be. When it cannot be refreshed now, one that is still good for a little while is better than none.
     pub(crate) async fn access(&self, id: ConnectionId, min_validity: Duration) -> Result<Access, NoToken> {
+        let access = self.good_access(id, min_validity).await?;
+        let Connection { provider, user, .. } = &access.connection;
+        self.meter.used(self.clock.now(), id, provider, user);
+        Ok(access)
+    }
+
+    async fn good_access(&self, id: ConnectionId, min_validity: Duration) -> Result<Access, NoToken> {
         let (connection, stored) = self.stored(id).await?;
         let lasts = |token: &AccessToken, least| self.clock.now() < before(token.expires_at, least);
         let demanded = demand(&connection, min_validity);

@@ -45,6 +45,14 @@ pub enum Error {
         /// The provider refuses our own credentials: waiting does not help, an operator has to act.
         is_app_fault: bool,
     },
+    /// An operator of Evergrant has paused refreshes, and the call was not made. The connection keeps its tokens.
+    #[error("no token for now: {message}")]
+    Paused {
+        /// How long to wait before asking again. Nobody knows how long the pause lasts.
+        retry_after: Duration,
+        /// One sentence for people: what is paused, and why.
+        message: String,
+    },
     /// A refresh goes on and did not end in time. The call was not made: ask again.
     #[error("the refresh did not end in time; it goes on")]
     Pending {
@@ -107,7 +115,9 @@ impl Error {
     /// How long to wait before trying again, if that may help.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::Unavailable { retry_after, .. } | Self::Pending { retry_after } => Some(*retry_after),
+            Self::Unavailable { retry_after, .. }
+            | Self::Paused { retry_after, .. }
+            | Self::Pending { retry_after } => Some(*retry_after),
             Self::Throttled { retry_after } => *retry_after,
             _ => None,
         }
@@ -119,6 +129,7 @@ impl Error {
             Self::NotFound(_) => "not_found",
             Self::NeedsReauth { .. } => "needs_reauth",
             Self::Unavailable { .. } => "unavailable",
+            Self::Paused { .. } => "paused",
             Self::Pending { .. } => "pending",
             Self::Rejected { .. } => "rejected",
             Self::Refused(_) => "refused",
@@ -166,6 +177,7 @@ impl TokenError {
             Self::Unavailable { retry_after, message, is_app_fault } => {
                 Error::Unavailable { retry_after, message, is_app_fault }
             }
+            Self::Paused { retry_after, message } => Error::Paused { retry_after, message },
             Self::Pending { retry_after } => Error::Pending { retry_after },
             Self::Rejected => Error::Rejected { answer: answer.map(Box::new) },
             Self::Refused(why) => Error::Refused(why),

@@ -61,6 +61,14 @@ pub enum TokenError {
         /// The provider refuses our own credentials: waiting does not help, an operator has to act.
         is_app_fault: bool,
     },
+    /// An operator of Evergrant has paused refreshes: waiting helps when they are resumed. The connection keeps its tokens.
+    #[error("no token for now: {message}")]
+    Paused {
+        /// How long to wait before asking again. Nobody knows how long the pause lasts.
+        retry_after: Duration,
+        /// One sentence for people: what is paused, and why.
+        message: String,
+    },
     /// The refresh was asked for and goes on; its outcome did not come in time.
     #[error("the refresh did not end in time; it goes on")]
     Pending {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::Timestamp;
+use crate::controls::Order;
 use crate::failed_job::FailedJob;
 use crate::ids::{ConnectionId, ProcessId, ProviderName, UserId, Version};
 use crate::secret::Secret;
@@ -52,6 +53,8 @@ pub struct Connection {
     pub key: Option<String>,
     /// Until when a worker holds its lease.
     pub leased_until: Option<Timestamp>,
+    /// The order that keeps it from being refreshed, if one stands. Its state is what it was.
+    pub paused: Option<Order>,
     /// When it was made.
     pub created_at: Timestamp,
 }
@@ -193,6 +196,8 @@ pub enum Leased {
     },
     /// Another process holds the lease, or a lapsed one is being contested.
     Busy,
+    /// An operator has paused the connection: nobody gets its lease until it is resumed.
+    Paused,
     /// The connection is not to be refreshed: it has ended, or it does not exist.
     NotRefreshable {
         /// Its state, if it exists.
@@ -267,10 +272,12 @@ pub struct Stats {
     pub total: u64,
     /// How many in each state; every state is named.
     pub by_state: BTreeMap<State, u64>,
-    /// Refreshable and due now.
+    /// Refreshable and due now; not those that are paused.
     pub due: u64,
-    /// Refreshable and past the end of their access token.
+    /// Refreshable and past the end of their access token, paused ones too.
     pub expired: u64,
+    /// Paused one by one.
+    pub paused: u64,
     /// Refreshed since the time asked about.
     pub refreshed: u64,
     /// Failed jobs that nobody has dealt with.

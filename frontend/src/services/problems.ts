@@ -39,6 +39,7 @@ const KINDS: Record<ProblemKind, true> = {
   'provider-rejected': true,
   'provider-unavailable': true,
   'app-credentials-invalid': true,
+  'refresh-paused': true,
   'refresh-timeout': true,
   'not-configured': true,
   'rate-limited': true,

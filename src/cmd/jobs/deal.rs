@@ -5,31 +5,26 @@ use std::fmt::Write as _;
 use std::io::Read as _;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 use evergrant_api::{Deed, Done, Order, Outcome, Page, ReplayError, Replays, Way};
 use evergrant_contract::failed_job::{FailedJobFilter, FailedJobState};
 use evergrant_contract::job::{Job, Payload};
-use evergrant_contract::ports::{Clock, Store};
-use indicatif::{ProgressBar, ProgressStyle};
+use evergrant_contract::ports::{Clock, QueueError, Store};
 use serde::Serialize;
-use tokio_util::sync::CancellationToken;
 
-use super::super::{clock, keyring, unreachable, with_store};
+use super::super::bulk::Bulk;
+use super::super::{actor, clock, keyring, one_line, unreachable, with_store};
 use super::find;
 use crate::cli::{DiscardArgs, ReplayArgs, WhichJobsArgs};
 use crate::config::Config;
 use crate::exit::{Exit, Failed};
-use crate::lifecycle::told_to_stop;
-use crate::output::{self, Output, Table};
+use crate::output::{Output, Table};
 use crate::shape::Shape;
 
-/// Failed jobs dealt with between two looks at the clock and at whoever wants to stop it.
-const AT_ONCE: u32 = 500;
 /// Failed jobs that stay open and are told one by one.
 const TOLD: usize = 20;
-/// The progress bar does not count further than this before it begins.
+/// The progress does not count further than this before it begins.
 const COUNTED: u64 = 1_000_000;
 
 pub(super) async fn replay(config: &Config, args: &ReplayArgs) -> Result<(), Failed> {
@@ -99,13 +94,13 @@ async fn deal(
         deed,
         is_dry_run: which.dry_run,
         actor: actor(&which.who),
-        reason: which.reason.replace(char::is_control, " ").trim().to_owned(),
+        reason: one_line(&which.reason),
         traceparent: None,
     };
     let replays = Replays::new(Arc::clone(&store), way, Arc::clone(&clock));
     let mut dealt = Dealt { dry_run: which.dry_run, ..Dealt::default() };
     let trouble = match &which.ids[..] {
-        [] => all(&*store, &replays, &*clock, &order, which, &mut dealt).await?,
+        [] => all(&*store, &replays, clock, &order, which, &mut dealt).await?,
         [one] => {
             let job = find(&*store, *one).await?;
             dealt.add(&[replays.one(&job, edited, &order).await?]);
@@ -121,63 +116,36 @@ async fn deal(
     complaint(&dealt, trouble)
 }
 
-/// Page by page, until there are no more, somebody stops it, or something breaks it off.
+/// Page by page, until there are no more, somebody stops it, or something breaks it off. What is dealt with is closed, so the
+/// same command goes on where this one ended.
 async fn all(
     store: &dyn Store,
     replays: &Replays,
-    clock: &dyn Clock,
+    clock: Arc<dyn Clock>,
     order: &Order,
     which: &WhichJobsArgs,
     dealt: &mut Dealt,
 ) -> Result<Option<ReplayError>, Failed> {
     let filter = which.filter.filter(vec![FailedJobState::Open], clock.now());
-    let limit = which.limit.map_or(u32::MAX, std::num::NonZero::get);
-    let bar = progress_bar(store, &filter, limit).await?;
-    let stop = stop_on_signal();
-    let (begun, mut after, mut left) = (clock.monotonic(), None, limit);
+    let total = store.count_failed_jobs(&filter, COUNTED).await?;
+    let mut bulk = Bulk::begin(clock, which.rate, which.limit, total);
+    let mut after = None;
     loop {
-        let size = which.rate.map_or(AT_ONCE, |rate| rate.get().min(AT_ONCE)).min(left);
-        let Page { done, next, trouble } = replays.page(&filter, after, size, order).await?;
+        let Page { done, next, trouble } = replays.page(&filter, after, bulk.size(), order).await?;
         dealt.add(&done);
-        left = left.saturating_sub(u32::try_from(done.len()).unwrap_or(u32::MAX));
-        bar.set_position(dealt.handled);
-        bar.set_message(format!("{} closed", dealt.closed));
-        if trouble.is_some() || next.is_none() || left == 0 {
-            bar.finish_and_clear();
-            return Ok(trouble);
-        }
-        after = next;
-        let pause = which.rate.map_or(Duration::ZERO, |rate| {
-            Duration::from_secs_f64(u32::try_from(dealt.handled).map_or(f64::MAX, f64::from) / f64::from(rate.get()))
-                .saturating_sub(clock.monotonic().saturating_sub(begun))
-        });
-        if stop.run_until_cancelled(clock.sleep(pause)).await.is_none() || stop.is_cancelled() {
+        bulk.advance(done.len(), dealt.closed);
+        let goes_on = match trouble {
+            Some(ReplayError::Crowded { .. } | ReplayError::Queue(QueueError::Full)) => bulk.outwaits_the_crowd().await,
+            Some(trouble) => return Ok(Some(trouble)),
+            None if next.is_none() || bulk.is_full() => return Ok(None),
+            None => bulk.goes_on().await,
+        };
+        if !goes_on {
             dealt.stopped = true;
-            bar.finish_and_clear();
             return Ok(None);
         }
+        after = next;
     }
-}
-
-/// What is in hand is finished first, so that nothing is published and stays open.
-fn stop_on_signal() -> CancellationToken {
-    let stop = CancellationToken::new();
-    let told = stop.clone();
-    tokio::spawn(async move {
-        if told_to_stop().await.is_ok() {
-            told.cancel();
-        }
-    });
-    stop
-}
-
-async fn progress_bar(store: &dyn Store, filter: &FailedJobFilter, limit: u32) -> Result<ProgressBar, Failed> {
-    if !output::is_watched() {
-        return Ok(ProgressBar::hidden());
-    }
-    let bar = ProgressBar::new(store.count_failed_jobs(filter, COUNTED).await?.min(limit.into()));
-    let style = ProgressStyle::with_template("{bar:30} {pos}/{len} ({per_sec}, {eta} left) {msg}");
-    Ok(style.map_or(bar.clone(), |style| bar.with_style(style)))
 }
 
 /// Nobody replays or discards everything by leaving something out.
@@ -199,11 +167,6 @@ fn edited(path: &Path) -> Result<Payload, Failed> {
     }
     let job = Job::decode(text.as_bytes()).with_context(|| format!("the payload in {}", path.display()));
     Ok(job.map_err(|error| Failed::new(Exit::Usage, error))?.payload)
-}
-
-/// Who sits here, as the system or they themselves say.
-fn actor(name: &str) -> String {
-    format!("cli {}", name.replace(char::is_control, "")).trim().to_owned()
 }
 
 fn text(dealt: &Dealt, deed: Deed) -> String {

@@ -61,8 +61,8 @@ pub(super) async fn callback(
     let mut response = match flow_of_browser(&api, &headers, query.state.as_deref()).await {
         Ok(flow) => {
             // A code works once. From here on the consent is brought to its end, also if the browser goes away.
-            let context =
-                TraceContext::of(TraceContext::current().as_deref(), TraceContext::request_id().unwrap_or_default());
+            let here = TraceContext::current().and_then(|traceparent| traceparent.parse().ok());
+            let context = TraceContext::of(None, here, TraceContext::request_id().unwrap_or_default());
             let ended = context.scope(async move { end(&api, &flow, query, jar).await });
             let ended = tokio::spawn(ended.in_current_span());
             ended.await.unwrap_or_else(|_| broken().into_response())

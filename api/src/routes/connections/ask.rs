@@ -10,6 +10,7 @@ use chrono::{DateTime, Utc};
 use evergrant_contract::connection::Connection;
 use evergrant_contract::ids::{ConnectionId, Version};
 use evergrant_contract::job::ForceReason;
+use evergrant_contract::operations::Action;
 use evergrant_contract::people::Scope;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -19,6 +20,7 @@ use crate::auth::Caller;
 use crate::edges::extract::{Json, Path};
 use crate::edges::trace::TraceContext;
 use crate::problem::{Problem, ProblemKind};
+use crate::routes::ops::{audited, reason_of};
 use crate::state::Api;
 use crate::waits::{Ask, Waited};
 
@@ -32,6 +34,9 @@ pub(super) struct ForceRefresh {
     /// How long to wait for the outcome, in milliseconds; no longer than the server's own deadline, `force.wait_ms`. 0:
     /// the refresh is only asked for.
     wait_ms: Option<u32>,
+    /// Why, for the audit log, where an operator insists.
+    #[serde(default)]
+    reason: String,
 }
 
 /// A newer token is stored.
@@ -74,7 +79,13 @@ pub(super) async fn force_refresh(
 ) -> Result<Response, Problem> {
     let wish = body.map(|Json(wish)| wish).unwrap_or_default();
     let row = caller.connection(&api, id, Scope::TokensRefresh).await?;
-    match api.waits.refresh(wish.ask(&caller, &row)?).await {
+    let (ask, why) = (wish.ask(&caller, &row)?, reason_of(&wish.reason)?);
+    let insists = ask.reason == ForceReason::Operator;
+    let waited = api.waits.refresh(ask).await;
+    if insists {
+        audited(&api, &caller, Action::RefreshConnection, id, why, waited.as_str()).await?;
+    }
+    match waited {
         Waited::Pending { retry_after } => Ok(pending(id, retry_after)),
         waited => {
             let version = waited.or_problem(id)?;

@@ -9,6 +9,8 @@ use utoipa::ToSchema;
 use utoipa::openapi::schema::{ObjectBuilder, SchemaType, Type};
 use uuid::Uuid;
 
+use crate::routes::ops::pauses::OrderView;
+
 /// A connection: everything but its tokens.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Connection)]
@@ -50,6 +52,8 @@ pub(in crate::routes) struct ConnectionView {
     last_error: Option<String>,
     /// Until when a worker holds its lease.
     leased_until: Option<DateTime<Utc>>,
+    /// Why it is not refreshed, if an operator has paused it: its state says nothing of that. Null: it is not paused.
+    paused: Option<OrderView>,
     /// When it was made.
     created_at: DateTime<Utc>,
 }
@@ -74,6 +78,7 @@ impl From<Connection> for ConnectionView {
             failures: row.failures,
             last_error: row.last_error,
             leased_until: row.leased_until,
+            paused: row.paused.map(OrderView::from),
             created_at: row.created_at,
         }
     }

@@ -50,8 +50,10 @@ pub(super) async fn list(
     operator(&caller)?;
     let limit = within("limit", which.limit, 1, PAGE_MAX)?;
     let (filter, after) = (which.filter()?, which.after.as_deref().map(behind).transpose()?);
-    let (mut jobs, (total, total_is_at_least)) =
-        try_join!(async { Ok(api.store.failed_jobs(&filter, after, limit + 1).await?) }, counted(&api, &filter))?;
+    let (mut jobs, (total, total_is_at_least)) = try_join!(
+        async { Ok(api.store.failed_jobs(&filter, after, limit + 1).await?) },
+        counted(&api, &filter, COUNTED)
+    )?;
     let shown = usize::try_from(limit).unwrap_or(usize::MAX);
     let is_last = jobs.len() <= shown;
     jobs.truncate(shown);
@@ -68,9 +70,9 @@ pub(super) fn behind(text: &str) -> Result<FailedJobKey, Problem> {
 }
 
 /// How many there are, and whether there are more than that.
-pub(super) async fn counted(api: &Api, filter: &FailedJobFilter) -> Result<(u64, bool), Problem> {
-    let count = api.store.count_failed_jobs(filter, COUNTED + 1).await?;
-    Ok((count.min(COUNTED), count > COUNTED))
+pub(super) async fn counted(api: &Api, filter: &FailedJobFilter, at_most: u64) -> Result<(u64, bool), Problem> {
+    let count = api.store.count_failed_jobs(filter, at_most + 1).await?;
+    Ok((count.min(at_most), count > at_most))
 }
 
 /// A failed job with its whole history.

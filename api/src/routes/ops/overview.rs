@@ -8,14 +8,17 @@ use axum::extract::State;
 use chrono::{DateTime, Utc};
 use evergrant_contract::app::{App, AppState};
 use evergrant_contract::connection::Stats;
+use evergrant_contract::controls::Pauses;
 use evergrant_contract::ids::ProviderName;
 use evergrant_contract::job::JobKind;
 use evergrant_contract::ports::Peer;
-use futures::future::{join, join_all, join3};
+use futures::future::{join, join_all, join4};
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use super::pauses::OrderView;
+use super::processes::DrainView;
 use super::view::app_states;
 use super::{ALIVE_FOR, operator};
 use crate::auth::Caller;
@@ -62,6 +65,8 @@ struct ConnectionCounts {
     due: u64,
     /// Refreshable and past the end of their access token.
     expired: u64,
+    /// Paused one by one by an operator.
+    paused: u64,
     /// Refreshed within the last hour.
     refreshed: u64,
 }
@@ -85,6 +90,8 @@ struct ProviderAppView {
     code: Option<String>,
     /// One sentence for people.
     message: Option<String>,
+    /// The order by which an operator has paused it, whatever its state; null: it is not paused, or that is not known.
+    paused: Option<OrderView>,
 }
 
 /// A queue.
@@ -96,6 +103,8 @@ struct QueueView {
     kind: &'static str,
     /// Jobs that wait; null: the queue is away.
     depth: Option<u64>,
+    /// The order by which an operator has paused it; null: it is not paused, or that is not known.
+    paused: Option<OrderView>,
 }
 
 /// Everything that an operator looks at first. Answers whatever is away.
@@ -125,6 +134,10 @@ struct ProcessView {
     leads: Option<bool>,
     /// Whether it is the one that answers.
     is_this: bool,
+    /// Whether it takes jobs at all.
+    runs_workers: bool,
+    /// The order to take no new jobs; null: none stands.
+    drain: Option<DrainView>,
 }
 
 /// The live processes.
@@ -147,6 +160,8 @@ pub(super) async fn processes(State(api): State<Arc<Api>>, caller: Caller) -> Re
         process: peer.process.uuid(),
         leads: if leads_perhaps(&peer) { leader.map(|id| id == peer.process.uuid()) } else { Some(false) },
         is_this: peer.process == api.process,
+        runs_workers: peer.runs_workers(),
+        drain: peer.drain.map(DrainView::from),
         role: peer.role,
         seen_at: peer.seen_at,
         primary_key: peer.primary_key,
@@ -158,21 +173,23 @@ pub(super) async fn processes(State(api): State<Arc<Api>>, caller: Caller) -> Re
 async fn looked_at(api: &Api) -> Overview {
     let now = api.clock.now();
     let since = evergrant_contract::timing::before(now, REFRESHED_WITHIN);
-    let rows = join3(api.store.stats(now, since), api.store.apps(), api.store.peers(ALIVE_FOR));
+    let rows = join4(api.store.stats(now, since), api.store.apps(), api.store.peers(ALIVE_FOR), api.store.pauses());
     let depths = join_all(JobKind::ALL.iter().map(|kind| in_time(api.queue.depth(*kind))));
     let rows = async {
-        let (stats, apps, peers) = rows.await;
-        Ok::<_, std::convert::Infallible>((told(stats), told(apps), told(peers)))
+        let (stats, apps, peers, pauses) = rows.await;
+        Ok::<_, std::convert::Infallible>((told(stats), told(apps), told(peers), told(pauses)))
     };
     let (rows, depths) = join(in_time(rows), depths).await;
-    let (stats, apps, peers) = match rows {
+    let (stats, apps, peers, pauses) = match rows {
         Ok(rows) => rows,
-        Err(why) => (Err(why.clone()), Err(why.clone()), Err(why)),
+        Err(why) => (Err(why.clone()), Err(why.clone()), Err(why.clone()), Err(why)),
     };
     let mut notes = Vec::new();
+    let pauses = noted(pauses, "What is paused", &mut notes).unwrap_or_default();
     let queues = JobKind::ALL.iter().zip(depths).map(|(kind, depth)| QueueView {
         kind: kind.as_str(),
         depth: noted(depth, &format!("The queue of {kind}"), &mut notes),
+        paused: pauses.of_queue(*kind).map(|pause| pause.order.clone().into()),
     });
     let queues = queues.collect();
     let stats = noted(stats, "The counts of connections", &mut notes);
@@ -183,7 +200,7 @@ async fn looked_at(api: &Api) -> Overview {
         version: api.probes.version,
         failed_jobs_open: stats.as_ref().map(|stats| stats.failed_jobs),
         connections: stats.map(ConnectionCounts::from),
-        provider_apps: apps.map(|apps| every_app(api, apps)),
+        provider_apps: apps.map(|apps| every_app(api, apps, &pauses)),
         queues,
         leader: peers.as_deref().and_then(leader),
         processes: peers.map(|peers| by_role(&peers)),
@@ -213,22 +230,24 @@ impl From<Stats> for ConnectionCounts {
             by_state: stats.by_state.into_iter().map(|(state, count)| (state.as_str(), count)).collect(),
             due: stats.due,
             expired: stats.expired,
+            paused: stats.paused,
             refreshed: stats.refreshed,
         }
     }
 }
 
 /// Those that the store has heard of, and those that are configured and were never paused.
-fn every_app(api: &Api, apps: Vec<App>) -> Vec<ProviderAppView> {
+fn every_app(api: &Api, apps: Vec<App>, pauses: &Pauses) -> Vec<ProviderAppView> {
     let mut known: BTreeMap<ProviderName, Option<App>> =
         api.providers.keys().map(|name| (name.clone(), None)).collect();
     known.extend(apps.into_iter().map(|app| (app.provider.clone(), Some(app))));
     let view = |(name, app): (ProviderName, Option<App>)| {
         let is_configured = api.providers.contains_key(&name);
+        let paused = pauses.of_app(&name).map(|pause| pause.order.clone().into());
         let provider = name.to_string();
         match app {
             Some(App { state, since, probe_at, code, message, .. }) => {
-                ProviderAppView { provider, is_configured, state, since: Some(since), probe_at, code, message }
+                ProviderAppView { provider, is_configured, state, since: Some(since), probe_at, code, message, paused }
             }
             None => ProviderAppView {
                 provider,
@@ -238,6 +257,7 @@ fn every_app(api: &Api, apps: Vec<App>) -> Vec<ProviderAppView> {
                 probe_at: None,
                 code: None,
                 message: None,
+                paused,
             },
         }
     };

@@ -27,7 +27,11 @@ use crate::routes::connections::view::words;
 use crate::state::Api;
 
 /// Failed jobs that one request deals with, at most.
-const LIMIT_MAX: u32 = 1000;
+pub(super) const LIMIT_MAX: u32 = 1000;
+/// Between a queue that is too full and the next try.
+const CROWDED_WAIT: Duration = Duration::from_secs(5);
+/// A dry run counts no further.
+const COUNTED: u64 = 1_000_000;
 /// The longest reason, in characters.
 const REASON_MAX: usize = 500;
 
@@ -144,6 +148,10 @@ pub(super) struct Many {
     #[serde(default = "limit_max")]
     #[schema(minimum = 1, maximum = 1000, default = 1000)]
     limit: u32,
+    /// So many in a second, at most. The answer's `wait_ms` says when to send the next request.
+    #[serde(default)]
+    #[schema(minimum = 1, maximum = 1000)]
+    rate: Option<u32>,
     /// The `next` of the answer before.
     #[serde(default)]
     after: Option<String>,
@@ -152,7 +160,7 @@ pub(super) struct Many {
     reason: String,
 }
 
-const fn limit_max() -> u32 {
+pub(super) const fn limit_max() -> u32 {
     LIMIT_MAX
 }
 
@@ -173,9 +181,11 @@ pub(super) struct DealtMany {
     more: bool,
     /// Where the next request begins.
     next: Option<String>,
+    /// Milliseconds to wait before the next request, to keep to the `rate`; 0 without one.
+    wait_ms: u64,
     /// What broke this off before its end; null: nothing did. What was done stays done: go on from `next` a little later.
     stopped_by: Option<String>,
-    /// For a dry run with a filter: how many failed jobs it names. Counted up to 10,000.
+    /// For a dry run with a filter: how many failed jobs it names. Counted up to 1,000,000.
     total: Option<u64>,
     /// There are more than `total`.
     total_is_at_least: bool,
@@ -208,16 +218,17 @@ pub(super) async fn discard_many(
 
 async fn deal_with(api: &Api, caller: &Caller, deed: Deed, many: Many) -> Result<DealtMany, Problem> {
     operator(caller)?;
-    let Many { filter, ids, dry_run, limit, after, reason } = many;
+    let Many { filter, ids, dry_run, limit, rate, after, reason } = many;
     let order = order(caller, deed, &reason, dry_run)?;
     if !(1..=LIMIT_MAX).contains(&limit) {
         return Err(wrong(&format!("The field `limit` is wrong: a number from 1 to {LIMIT_MAX} expected.")));
     }
+    let limit = limit.min(rate.map(rated).transpose()?.unwrap_or(LIMIT_MAX));
     let after = after.as_deref().map(behind).transpose()?;
     let (page, total) = match (filter, ids) {
         (Some(filter), None) => {
             let filter = only_open(filter)?;
-            let total = if dry_run { Some(counted(api, &filter).await?) } else { None };
+            let total = if dry_run { Some(counted(api, &filter, COUNTED).await?) } else { None };
             (replays(api).page(&filter, after, limit, &order).await?, total)
         }
         (None, Some(ids)) if ids.len() <= LIMIT_MAX as usize => (replays(api).some(&ids, &order).await?, None),
@@ -232,10 +243,10 @@ async fn deal_with(api: &Api, caller: &Caller, deed: Deed, many: Many) -> Result
     if !dry_run {
         tell(&order, &page.done);
     }
-    Ok(answer(&page, dry_run, total))
+    Ok(answer(&page, dry_run, rate, total))
 }
 
-fn answer(page: &Page, dry_run: bool, total: Option<(u64, bool)>) -> DealtMany {
+fn answer(page: &Page, dry_run: bool, rate: Option<u32>, total: Option<(u64, bool)>) -> DealtMany {
     let open = page.done.iter().filter(|done| done.outcome.closes_as().is_none());
     let left_open: Vec<_> = open.map(Dealt::from).collect();
     let handled = page.done.len() as u64;
@@ -247,10 +258,18 @@ fn answer(page: &Page, dry_run: bool, total: Option<(u64, bool)>) -> DealtMany {
         left_open,
         more: page.next.is_some() || page.trouble.is_some(),
         next: page.next.map(cursor),
+        wait_ms: rate.filter(|_| !dry_run).map_or(0, |rate| handled * 1000 / u64::from(rate.max(1))),
         stopped_by: page.trouble.as_ref().map(ToString::to_string),
         total: total.map(|(total, _)| total),
         total_is_at_least: total.is_some_and(|(_, is_at_least)| is_at_least),
     }
+}
+
+pub(super) fn rated(rate: u32) -> Result<u32, Problem> {
+    if (1..=LIMIT_MAX).contains(&rate) {
+        return Ok(rate);
+    }
+    Err(wrong(&format!("The field `rate` is wrong: a number from 1 to {LIMIT_MAX} expected.")))
 }
 
 /// Only open ones can be dealt with: whoever names others means something else.
@@ -266,12 +285,17 @@ fn replays(api: &Api) -> Replays {
 }
 
 fn order(caller: &Caller, deed: Deed, reason: &str, is_dry_run: bool) -> Result<Order, Problem> {
+    let reason = reason_of(reason)?;
+    Ok(Order { deed, is_dry_run, actor: caller.name(), reason, traceparent: TraceContext::current() })
+}
+
+/// What the audit log keeps of why something was done.
+pub(in crate::routes) fn reason_of(reason: &str) -> Result<String, Problem> {
     if reason.chars().count() > REASON_MAX || reason.contains(char::is_control) {
         let detail = format!("The field `reason` is wrong: one line of at most {REASON_MAX} characters expected.");
         return Err(wrong(&detail));
     }
-    let reason = reason.trim().to_owned();
-    Ok(Order { deed, is_dry_run, actor: caller.name(), reason, traceparent: TraceContext::current() })
+    Ok(reason.trim().to_owned())
 }
 
 /// The job within an edited payload.
@@ -284,7 +308,7 @@ fn edited(payload: &Value) -> Result<Payload, Problem> {
     Ok(job.map_err(|error| wrong(&format!("The field `payload` is wrong: {error}.")))?.payload)
 }
 
-fn wrong(detail: &str) -> Problem {
+pub(super) fn wrong(detail: &str) -> Problem {
     Problem::new(ProblemKind::InvalidParameter, detail)
 }
 
@@ -305,6 +329,10 @@ impl From<ReplayError> for Problem {
                 let detail = "The queue is away or full for the moment. Nothing was closed; try again.";
                 let wait = Duration::from_secs(if matches!(error, QueueError::Full) { 10 } else { 2 });
                 Self::new(ProblemKind::Unavailable, detail).retry_after(wait)
+            }
+            ReplayError::Crowded { .. } => {
+                let detail = format!("{error}. Nothing was closed; go on when they have taken some of them away.");
+                Self::new(ProblemKind::Unavailable, detail).retry_after(CROWDED_WAIT)
             }
         }
     }

@@ -1,5 +1,7 @@
 //! The operators' routes through the whole router, on memory ports.
 
+mod refresh;
+
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -9,7 +11,7 @@ use evergrant_contract::Timestamp;
 use evergrant_contract::app::{AppState, Hold};
 use evergrant_contract::failed_job::{FailedJob, FailedJobState};
 use evergrant_contract::ids::{ConnectionId, JobId, ProcessId};
-use evergrant_contract::job::{ForceReason, Job, JobKind, Payload};
+use evergrant_contract::job::{Job, JobKind, Payload};
 use evergrant_contract::operations::{Series, Tally};
 use evergrant_contract::people::Scope;
 use evergrant_contract::ports::{
@@ -184,13 +186,14 @@ async fn a_replayed_job_that_meets_a_row_that_moved_calls_nobody() {
     let body = json!({ "filter": { "connection": connection } });
     let done = desk.done("/api/ops/failed-jobs/replay", body).await;
     assert_eq!((&done["closed"], &done["outcomes"]), (&json!(2), &json!({ "published": 2 })));
-    let waiting = fixture.queue.take_waiting(JobKind::ForceRefresh);
+    assert_eq!(fixture.queue.depth(JobKind::ForceRefresh).await.unwrap(), 0, "nobody waits for one of many");
+    let waiting = fixture.queue.take_waiting(JobKind::RefreshDue);
     assert_eq!(waiting.len(), 1, "one refresh answers both");
     let row = fixture.row(connection).await;
-    let Payload::ForceRefresh { observed_version, refresh_at, reason, .. } = waiting[0].payload.clone() else {
-        panic!("a forced refresh was expected: {waiting:?}")
+    let Payload::RefreshDue { version, refresh_at, .. } = waiting[0].payload.clone() else {
+        panic!("a refresh among those that are due was expected: {waiting:?}")
     };
-    assert_eq!((observed_version, Some(refresh_at), reason), (row.version, row.refresh_at, ForceReason::Operator));
+    assert_eq!((version, Some(refresh_at)), (row.version, row.refresh_at));
     assert_eq!(desk.state(ids[2]).await, FailedJobState::Open);
 
     // Somebody else moves the row before a worker takes the job.
@@ -200,7 +203,7 @@ async fn a_replayed_job_that_meets_a_row_that_moved_calls_nobody() {
     for _ in 0..20 {
         fixture.clock.advance(Duration::from_secs(1)).await;
     }
-    assert_eq!(fixture.queue.depth(JobKind::ForceRefresh).await.unwrap(), 0);
+    assert_eq!(fixture.queue.depth(JobKind::RefreshDue).await.unwrap(), 0);
     assert_eq!(fixture.provider.call_count(), 0);
 }
 
@@ -325,6 +328,31 @@ async fn a_replay_by_filter_goes_page_by_page_and_can_be_begun_anew() {
 }
 
 #[tokio::test]
+async fn a_replay_keeps_to_its_rate_and_waits_for_workers_that_have_enough_to_do() {
+    let desk = Desk::new().await;
+    for at in 1..=3 {
+        desk.failed(desk.connection().await, at).await;
+    }
+    let body = json!({ "filter": {}, "rate": 2 });
+    let first = desk.done("/api/ops/failed-jobs/replay", body.clone()).await;
+    assert_eq!((&first["handled"], &first["more"], &first["wait_ms"]), (&json!(2), &json!(true), &json!(1000)));
+    let wrong = desk.post("/api/ops/failed-jobs/replay", json!({ "filter": {}, "rate": 0 })).await;
+    assert_problem(&wrong, 422, "invalid-parameter");
+
+    let due = desk.fixture.queue.take_waiting(JobKind::RefreshDue).remove(0);
+    let crowd = usize::try_from(crate::replay::WAITING_MAX).unwrap();
+    desk.fixture.queue.publish(vec![due; crowd]).await.unwrap();
+    let crowded = desk.post("/api/ops/failed-jobs/replay", body.clone()).await;
+    assert_problem(&crowded, 503, "unavailable");
+    assert!(crowded.body.contains("wait for the workers already") && !crowded.header("retry-after").is_empty());
+    let dry = desk.done("/api/ops/failed-jobs/replay", json!({ "filter": {}, "dry_run": true })).await;
+    assert_eq!(dry["closed"], 1, "to look is always possible");
+    desk.fixture.queue.take_waiting(JobKind::RefreshDue);
+    let rest = desk.done("/api/ops/failed-jobs/replay", body).await;
+    assert_eq!((&rest["closed"], &rest["more"]), (&json!(1), &json!(false)));
+}
+
+#[tokio::test]
 async fn a_selection_is_replayed_and_what_is_not_there_is_told() {
     let desk = Desk::new().await;
     let (one, two) = (desk.failed(desk.connection().await, 1).await, desk.failed(desk.connection().await, 2).await);
@@ -441,6 +469,7 @@ async fn the_overview_answers_whatever_is_away() {
         role: role.to_owned(),
         primary_key: "k1".to_owned(),
         keys: vec!["k1".to_owned()],
+        drain: None,
         seen_at: Timestamp::default(),
     };
     let (scheduler, worker) = (peer("scheduler"), peer("worker"));

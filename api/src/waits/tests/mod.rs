@@ -40,6 +40,7 @@ const WORKERS: WorkerSettings = WorkerSettings {
     tries: 1,
     commit_budget: Duration::from_secs(5),
     admit_patience: SECOND,
+    rest_after: None,
     buffer: Duration::from_mins(15),
     back_off: BackOff { first: Duration::from_secs(15), cap: Duration::from_mins(30) },
     max_attempts: 3,
@@ -120,6 +121,7 @@ impl World {
             providers: vec![Arc::clone(&self.provider) as _],
             clock: Arc::clone(&self.clock) as _,
             chance: Arc::new(FixedChance(0.0)),
+            meter: Arc::default(),
             stop: self.stop.clone(),
             abort: CancellationToken::new(),
         };

@@ -33,7 +33,7 @@ impl World {
         };
         let targets = BTreeMap::from([(target.provider.clone(), target)]);
         let clock = Arc::clone(&self.clock) as _;
-        Arc::new(LocalTokens::new(self.reads(), Arc::clone(&self.waits), targets, clock))
+        Arc::new(LocalTokens::new(self.reads(), Arc::clone(&self.waits), targets, clock, Arc::default()))
     }
 
     async fn take(&self, tokens: &Arc<LocalTokens>, id: ConnectionId, min_validity: Duration) -> Answer {
@@ -172,6 +172,6 @@ async fn without_an_api_to_call_the_client_gets_no_token() {
     let world = World::new().await;
     let id = world.connection(HOUR).await;
     let clock = Arc::clone(&world.clock) as _;
-    let tokens = Arc::new(LocalTokens::new(world.reads(), Arc::clone(&world.waits), BTreeMap::new(), clock));
+    let tokens = Arc::new(LocalTokens::new(world.reads(), Arc::clone(&world.waits), BTreeMap::new(), clock, Arc::default()));
     assert!(matches!(world.take(&tokens, id, MINUTE).await, Err(TokenError::Refused(_))));
 }

@@ -99,6 +99,7 @@ impl Reply {
             "provider-reauth-required" => TokenError::NeedsReauth(problem.reason.unwrap_or(Reason::GrantInvalid)),
             "provider-rejected" => TokenError::Rejected,
             "refresh-timeout" => TokenError::Pending { retry_after },
+            "refresh-paused" => TokenError::Paused { retry_after, message },
             "app-credentials-invalid" => later(true),
             _ if self.status.is_server_error() || self.status == StatusCode::TOO_MANY_REQUESTS => later(false),
             _ => TokenError::Refused(message),

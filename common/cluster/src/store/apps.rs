@@ -2,14 +2,16 @@
 
 use async_trait::async_trait;
 use evergrant_contract::Timestamp;
-use evergrant_contract::app::{App, Hold};
+use evergrant_contract::app::{App, AppState, Hold};
 use evergrant_contract::ids::ProviderName;
 use evergrant_contract::ports::{Apps, StoreError};
 use evergrant_contract::timing::to_millis;
+use evergrant_contract::webhook::MessageKind;
 
 use super::PgStore;
 use super::error::store_error;
 use super::row::{text, word};
+use super::webhooks::tell_of_app;
 
 #[async_trait]
 impl Apps for PgStore {
@@ -35,6 +37,7 @@ impl Apps for PgStore {
     }
 
     async fn hold(&self, provider: &ProviderName, hold: Hold, now: Timestamp) -> Result<bool, StoreError> {
+        let mut transaction = self.pool.begin().await.map_err(store_error)?;
         let done = sqlx::query!(
             "INSERT INTO provider_apps AS held (provider, state, since, probe_at, code, message)
              VALUES ($1, $2, $3, $4, $5, $6)
@@ -50,23 +53,39 @@ impl Apps for PgStore {
             hold.code.as_deref().map(text),
             text(&hold.message),
         )
-        .execute(&self.pool)
+        .execute(&mut *transaction)
         .await
         .map_err(store_error)?;
-        Ok(done.rows_affected() == 1)
+        let is_news = done.rows_affected() == 1;
+        if is_news && hold.state == AppState::Fault {
+            let code = hold.code.as_deref();
+            tell_of_app(&mut transaction, MessageKind::AppFault, provider, code, now).await.map_err(store_error)?;
+        }
+        transaction.commit().await.map_err(store_error)?;
+        Ok(is_news)
     }
 
     async fn open(&self, provider: &ProviderName, now: Timestamp) -> Result<bool, StoreError> {
-        let done = sqlx::query!(
-            "UPDATE provider_apps SET state = 'open', since = $2, probe_at = NULL, code = NULL, message = NULL
-             WHERE provider = $1 AND state <> 'open'",
+        let mut transaction = self.pool.begin().await.map_err(store_error)?;
+        let was = sqlx::query_scalar!(
+            "WITH was AS (
+                 SELECT provider, state FROM provider_apps WHERE provider = $1 AND state <> 'open' FOR UPDATE
+             )
+             UPDATE provider_apps a SET state = 'open', since = $2, probe_at = NULL, code = NULL, message = NULL
+             FROM was WHERE a.provider = was.provider
+             RETURNING was.state",
             provider.as_str(),
             to_millis(now),
         )
-        .execute(&self.pool)
+        .fetch_optional(&mut *transaction)
         .await
         .map_err(store_error)?;
-        Ok(done.rows_affected() == 1)
+        if was.as_deref() == Some(AppState::Fault.as_str()) {
+            let kind = MessageKind::AppRecovered;
+            tell_of_app(&mut transaction, kind, provider, None, now).await.map_err(store_error)?;
+        }
+        transaction.commit().await.map_err(store_error)?;
+        Ok(was.is_some())
     }
 
     async fn claim_probe(&self, provider: &ProviderName, now: Timestamp, next: Timestamp) -> Result<bool, StoreError> {

@@ -81,7 +81,8 @@ impl Connections for PgStore {
             r#"WITH ended AS (
                    UPDATE schedules SET
                        state = 'disconnected', reason = 'by_user', version = version + 1, refresh_at = NULL,
-                       lease_owner = NULL, lease_until = NULL, contested_at = NULL, failures = 0, suspicions = 0
+                       lease_owner = NULL, lease_until = NULL, contested_at = NULL, failures = 0, suspicions = 0,
+                       told = NULL
                    WHERE connection_id = $1 AND state <> 'disconnected'
                    RETURNING connection_id
                ),
@@ -131,7 +132,8 @@ impl Connections for PgStore {
         let rows = sqlx::query!(
             r#"SELECT s.state,
                       count(*) AS "total!",
-                      count(*) FILTER (WHERE s.refresh_at <= $1) AS "due!",
+                      count(*) FILTER (WHERE s.refresh_at <= $1 AND s.paused_at IS NULL) AS "due!",
+                      count(s.paused_at) AS "paused!",
                       -- An unknown end counts as past.
                       count(*) FILTER (WHERE s.refresh_at IS NOT NULL AND coalesce(t.expires_at <= $1, true)) AS "expired!",
                       count(*) FILTER (WHERE t.refreshed_at >= $2) AS "refreshed!"
@@ -157,6 +159,7 @@ impl Connections for PgStore {
             stats.total += total(row.total);
             stats.due += total(row.due);
             stats.expired += total(row.expired);
+            stats.paused += total(row.paused);
             stats.refreshed += total(row.refreshed);
         }
         Ok(stats)

@@ -71,11 +71,23 @@ impl PgStore {
             before,
             FORGOTTEN_AT_ONCE,
         );
+        let messages = sqlx::query!(
+            "DELETE FROM webhook_messages WHERE id IN (
+                 SELECT m.id FROM webhook_messages m
+                 WHERE m.at < $1 AND NOT EXISTS (
+                     SELECT FROM webhook_deliveries d WHERE d.message_id = m.id AND d.state = 'pending'
+                 )
+                 LIMIT $2
+             )",
+            before,
+            FORGOTTEN_AT_ONCE,
+        );
         Ok(jobs.execute(&self.pool).await?.rows_affected()
             + attempts.execute(&self.pool).await?.rows_affected()
             + sessions.execute(&self.pool).await?.rows_affected()
             + flows.execute(&self.pool).await?.rows_affected()
-            + activity.execute(&self.pool).await?.rows_affected())
+            + activity.execute(&self.pool).await?.rows_affected()
+            + messages.execute(&self.pool).await?.rows_affected())
     }
 }
 

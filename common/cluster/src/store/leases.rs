@@ -35,6 +35,7 @@ fn leased(vault: &Vault, request: LeaseRequest, taken: Taken) -> Result<Leased, 
             held(vault, request, Standing { state, failures, suspicions }, Version::new(version), taken)
         }
         ("moved_on", _, Some(version)) => Ok(Leased::MovedOn { version: Version::new(version) }),
+        ("paused", ..) => Ok(Leased::Paused),
         ("busy" | "contested", ..) => Ok(Leased::Busy),
         _ => Ok(Leased::NotRefreshable { state }),
     }

@@ -38,6 +38,7 @@ mod settle;
 mod time;
 mod usage;
 mod users;
+mod webhooks;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -8,6 +8,7 @@ use evergrant_contract::ports::{Offices, Peer, StoreError};
 use evergrant_contract::timing::to_millis;
 
 use super::PgStore;
+use super::controls::drain;
 use super::error::store_error;
 use super::row::total;
 use super::time::millis;
@@ -78,7 +79,8 @@ impl Offices for PgStore {
 
     async fn peers(&self, within: Duration) -> Result<Vec<Peer>, StoreError> {
         let rows = sqlx::query!(
-            "SELECT process_id, role, primary_key, keys, seen_at FROM peers
+            "SELECT process_id, role, primary_key, keys, seen_at, drain_ordered_by, drain_why, drain_at, drained_at
+             FROM peers
              WHERE seen_at >= coalesce($1::timestamptz, clock_timestamp()) - $2::bigint * interval '1 millisecond'
              ORDER BY process_id",
             self.time.now(),
@@ -93,6 +95,7 @@ impl Offices for PgStore {
             primary_key: row.primary_key,
             keys: row.keys,
             seen_at: to_millis(row.seen_at),
+            drain: drain(row.drain_ordered_by, row.drain_why, row.drain_at, row.drained_at),
         });
         Ok(peers.collect())
     }

@@ -16,6 +16,7 @@ use super::PgStore;
 use super::error::store_error;
 use super::row::text;
 use super::seal::{Vault, present};
+use super::webhooks;
 
 /// Rows in one statement. Sealing so many takes a few milliseconds, short enough to do it between two statements.
 const ROWS_AT_ONCE: usize = 1_000;
@@ -103,6 +104,8 @@ impl Chunk<'_> {
                         "the account of a connection became known meanwhile".to_owned(),
                     ));
                 }
+                let moves: Vec<_> = present.iter().map(|(id, _)| (id.uuid(), self.now)).collect();
+                webhooks::moved(connection, &moves).await?;
             }
         }
         let outcome = |(id, row): (ConnectionId, &Identity<'_>)| match self.if_present {
@@ -178,8 +181,10 @@ pub(super) async fn write_tokens(
     }
     let sealed: Vec<_> = rows.iter().map(|(id, row)| Sealed::new(vault, *id, row.new)).collect();
     sqlx::query!(
-        "INSERT INTO schedules AS s (connection_id, provider, state, reason, version, refresh_at)
-         SELECT n.connection_id, n.provider, n.state, n.reason, 1, n.refresh_at
+        // How a connection begins is nobody's news; what becomes of it is.
+        "INSERT INTO schedules AS s (connection_id, provider, state, reason, version, refresh_at, told)
+         SELECT n.connection_id, n.provider, n.state, n.reason, 1, n.refresh_at,
+                CASE WHEN n.state = 'needs_reauth' THEN n.state END
          FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::timestamptz[])
              AS n (connection_id, provider, state, reason, refresh_at)
          ORDER BY n.connection_id
@@ -224,7 +229,7 @@ pub(super) async fn replace_identities(
     let done = sqlx::query!(
         "UPDATE connections c SET
              account = n.account, label = n.label, scopes = n.scopes, consent_at = n.consent_at,
-             refresh_expires_at = n.refresh_expires_at
+             refresh_expires_at = n.refresh_expires_at, expiry_told = NULL
          FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::timestamptz[])
              AS n (id, account, label, scopes, consent_at, refresh_expires_at)
          WHERE c.id = n.id AND c.account IN (n.account, '')",

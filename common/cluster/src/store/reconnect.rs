@@ -7,6 +7,7 @@ use evergrant_contract::ports::StoreError;
 use super::PgStore;
 use super::error::{is_unique_violation, store_error};
 use super::put::{Identity, replace_identities, write_tokens};
+use super::webhooks;
 
 impl PgStore {
     pub(super) async fn reconnect_one(
@@ -37,6 +38,7 @@ impl PgStore {
             Err(error) if is_unique_violation(&error) => return Ok(Reconnected::OtherAccount),
             Err(error) => return Err(store_error(error)),
         }
+        webhooks::moved(&mut transaction, &[(id.uuid(), self.time.now())]).await?;
         transaction.commit().await.map_err(store_error)?;
         Ok(Reconnected::Done(Version::new(version).next()))
     }

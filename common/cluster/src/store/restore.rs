@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::PgStore;
 use super::error::store_error;
-use super::row::total;
+use super::webhooks;
 
 /// Rows that are read, and tried, at a time.
 const PAGE: i64 = 500;
@@ -52,6 +52,7 @@ impl PgStore {
             return Ok(0);
         }
         let (ids, versions): (Vec<_>, Vec<_>) = rows.into_iter().unzip();
+        let mut transaction = self.pool.begin().await.map_err(store_error)?;
         let restored = sqlx::query_scalar!(
             r#"WITH locked AS MATERIALIZED (
                    SELECT s.connection_id
@@ -70,14 +71,17 @@ impl PgStore {
                cleared AS (
                    UPDATE tokens t SET last_error = NULL FROM locked l WHERE t.connection_id = l.connection_id
                )
-               SELECT count(*) AS "restored!" FROM locked"#,
+               SELECT connection_id FROM locked"#,
             &ids,
             &versions,
             to_millis(now),
         )
-        .fetch_one(&self.pool)
+        .fetch_all(&mut *transaction)
         .await
         .map_err(store_error)?;
-        Ok(total(restored))
+        let moves: Vec<_> = restored.iter().map(|id| (*id, Some(now))).collect();
+        webhooks::moved(&mut transaction, &moves).await?;
+        transaction.commit().await.map_err(store_error)?;
+        Ok(restored.len() as u64)
     }
 }

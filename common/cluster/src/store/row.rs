@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use evergrant_contract::Timestamp;
 use evergrant_contract::connection::Connection;
+use evergrant_contract::controls::Order;
 use evergrant_contract::ids::{ConnectionId, Version};
 use evergrant_contract::ports::StoreError;
 use evergrant_contract::timing::to_millis;
@@ -80,6 +81,9 @@ pub(super) struct ConnectionRow {
     pub(super) key: Option<String>,
     pub(super) lease_until: Option<Timestamp>,
     pub(super) created_at: Timestamp,
+    pub(super) paused_by: Option<String>,
+    pub(super) paused_why: Option<String>,
+    pub(super) paused_at: Option<Timestamp>,
 }
 
 impl TryFrom<ConnectionRow> for Connection {
@@ -87,6 +91,10 @@ impl TryFrom<ConnectionRow> for Connection {
 
     fn try_from(row: ConnectionRow) -> Result<Self, StoreError> {
         let id = ConnectionId::from(row.id);
+        let paused = match (row.paused_by, row.paused_why, row.paused_at) {
+            (Some(by), Some(why), Some(at)) => Some(Order { by, why, at }),
+            _ => None,
+        };
         Ok(Self {
             id,
             user: word("connections", "user_id", id, &row.user_id)?,
@@ -107,6 +115,7 @@ impl TryFrom<ConnectionRow> for Connection {
             key: row.key,
             // The database's own time is finer than the times that we keep.
             leased_until: row.lease_until.map(to_millis),
+            paused,
             created_at: to_millis(row.created_at),
         })
     }

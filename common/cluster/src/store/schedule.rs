@@ -39,7 +39,7 @@ impl Schedule for PgStore {
 
     async fn next_refresh_at(&self, provider: &ProviderName) -> Result<Option<Timestamp>, StoreError> {
         sqlx::query_scalar!(
-            "SELECT min(refresh_at) FROM schedules WHERE provider = $1 AND refresh_at IS NOT NULL",
+            "SELECT min(refresh_at) FROM schedules WHERE provider = $1 AND refresh_at IS NOT NULL AND paused_at IS NULL",
             provider.as_str(),
         )
         .fetch_one(&self.pool)

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use evergrant_contract::Timestamp;
 use evergrant_contract::connection::{Lease, Settlement};
 use evergrant_contract::failed_job::FailedJob;
-use evergrant_contract::ids::ConnectionId;
+use evergrant_contract::ids::{ConnectionId, EndpointId};
 use evergrant_contract::secret::Secret;
 use evergrant_contract::timing::{after, to_millis};
 use evergrant_contract::transition::Change;
@@ -25,6 +25,7 @@ pub(super) struct SealedSettlement {
     pub(super) attempts: Vec<Attempt>,
     pub(super) last_error: Option<String>,
     pub(super) failed_job: Option<FailedJob>,
+    pub(super) decided_at: Timestamp,
 }
 
 /// New tokens without a plaintext in them.
@@ -61,6 +62,15 @@ impl Vault {
         self.open(connection, field, ciphertext).ok().map(|secret| self.seal(connection, field, &secret))
     }
 
+    /// The secret of a receiver of webhooks.
+    pub(super) fn seal_endpoint(&self, id: EndpointId, secret: &Secret) -> String {
+        self.0.seal(Place::of_endpoint(id), secret).into()
+    }
+
+    pub(super) fn open_endpoint(&self, id: EndpointId, ciphertext: String) -> Result<Secret, OpenError> {
+        self.0.open(Place::of_endpoint(id), &Ciphertext::from(ciphertext))
+    }
+
     /// Seals everything that is secret in a settlement.
     pub(super) fn seal_settlement(&self, settlement: Settlement) -> SealedSettlement {
         let id = settlement.lease.connection;
@@ -81,6 +91,7 @@ impl Vault {
             attempts: settlement.attempts,
             last_error: settlement.last_error,
             failed_job: settlement.failed_job,
+            decided_at: to_millis(settlement.decided_at),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Writing results and giving leases back, many in one short transaction.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use async_trait::async_trait;
 use evergrant_contract::Timestamp;
@@ -8,7 +8,7 @@ use evergrant_contract::connection::Settled;
 use evergrant_contract::failed_job::FailedJob;
 use evergrant_contract::ids::{ConnectionId, Version};
 use evergrant_contract::ports::StoreError;
-use evergrant_contract::state::Reason;
+use evergrant_contract::state::{Reason, State};
 use evergrant_contract::timing::to_millis;
 use evergrant_contract::verdict::Attempt;
 use evergrant_vault::Field;
@@ -20,6 +20,7 @@ use super::error::store_error;
 use super::failed_jobs;
 use super::row::{counter, text};
 use super::seal::{SealedSettlement, SealedTokens, Vault};
+use super::webhooks::{self, Moved};
 
 pub(super) struct Settle {
     pub(super) pool: PgPool,
@@ -40,7 +41,7 @@ impl Batch for Settle {
     }
 
     async fn run(&self, settlements: &[SealedSettlement]) -> Result<Vec<Settled>, StoreError> {
-        let versions = self.write(settlements).await.map_err(store_error)?;
+        let versions = self.write(settlements).await?;
         let settled = |settlement: &SealedSettlement| match versions.get(&settlement.lease.connection.uuid()) {
             Some(version) => Settled::Written(Version::new(*version)),
             None => Settled::Lost,
@@ -69,8 +70,7 @@ impl Settle {
             Some(tokens) => tokens.refresh_token.is_none(),
             None => s.unread_answer.is_some(),
         };
-        let ids: Vec<_> =
-            written.iter().filter(carries).map(|settlement| settlement.lease.connection.uuid()).collect();
+        let ids: Vec<_> = written.iter().filter(carries).map(|settlement| settlement.lease.connection.uuid()).collect();
         if ids.is_empty() {
             return Ok(HashMap::new());
         }
@@ -97,27 +97,59 @@ impl Settle {
     }
 
     /// The versions of the rows that were written.
-    async fn write(&self, settlements: &[SealedSettlement]) -> Result<HashMap<Uuid, i64>, sqlx::Error> {
-        let mut transaction = self.pool.begin().await?;
-        let versions = write_schedules(&mut transaction, settlements).await?;
-        let is_written = |settlement: &&SealedSettlement| versions.contains_key(&settlement.lease.connection.uuid());
-        let written: Vec<_> = settlements.iter().filter(is_written).collect();
-        let carried = self.carried_over(&mut transaction, &written).await?;
-        write_tokens(&mut transaction, &written, &carried, self.vault.primary()).await?;
-        write_identities(&mut transaction, &written).await?;
-        write_attempts(&mut transaction, &written).await?;
-        let given_up: Vec<&FailedJob> =
-            written.iter().filter_map(|settlement| settlement.failed_job.as_ref()).collect();
-        failed_jobs::insert(&mut transaction, &given_up).await?;
-        transaction.commit().await?;
+    async fn write(&self, settlements: &[SealedSettlement]) -> Result<HashMap<Uuid, i64>, StoreError> {
+        let mut transaction = self.pool.begin().await.map_err(store_error)?;
+        let (versions, news) = self.write_rows(&mut transaction, settlements).await.map_err(store_error)?;
+        webhooks::moved(&mut transaction, &news).await?;
+        transaction.commit().await.map_err(store_error)?;
         Ok(versions)
     }
+
+    /// The versions of the rows that were written, and those of which there may be something to tell.
+    async fn write_rows(
+        &self,
+        transaction: &mut PgConnection,
+        settlements: &[SealedSettlement],
+    ) -> Result<(HashMap<Uuid, i64>, Vec<Moved>), sqlx::Error> {
+        let rows = write_schedules(transaction, settlements).await?;
+        let versions: HashMap<_, _> = rows.iter().map(|row| (row.id, row.version)).collect();
+        let is_written = |settlement: &&SealedSettlement| versions.contains_key(&settlement.lease.connection.uuid());
+        let written: Vec<_> = settlements.iter().filter(is_written).collect();
+        let carried = self.carried_over(transaction, &written).await?;
+        write_tokens(transaction, &written, &carried, self.vault.primary()).await?;
+        write_identities(transaction, &written).await?;
+        write_attempts(transaction, &written).await?;
+        let given_up: Vec<&FailedJob> =
+            written.iter().filter_map(|settlement| settlement.failed_job.as_ref()).collect();
+        failed_jobs::insert(transaction, &given_up).await?;
+        Ok((versions, possible_news(&written, &rows)))
+    }
+}
+
+/// A row that was written.
+struct WrittenRow {
+    id: Uuid,
+    version: i64,
+    /// Receivers of webhooks were told of trouble that still holds.
+    told: bool,
+}
+
+/// Those of which there may be something to tell. A refresh that changes nothing of an active connection is no news, and
+/// costs no look.
+fn possible_news(written: &[&SealedSettlement], rows: &[WrittenRow]) -> Vec<Moved> {
+    let told: HashSet<_> = rows.iter().filter(|row| row.told).map(|row| row.id).collect();
+    let may_be_news = |settlement: &&&SealedSettlement| {
+        let id = settlement.lease.connection.uuid();
+        settlement.change.is_some_and(|change| change.standing.state != State::Active || told.contains(&id))
+    };
+    let moved = |settlement: &&SealedSettlement| (settlement.lease.connection.uuid(), Some(settlement.decided_at));
+    written.iter().filter(may_be_news).map(moved).collect()
 }
 
 async fn write_schedules(
     connection: &mut PgConnection,
     settlements: &[SealedSettlement],
-) -> Result<HashMap<Uuid, i64>, sqlx::Error> {
+) -> Result<Vec<WrittenRow>, sqlx::Error> {
     let changes: Vec<_> = settlements.iter().map(|settlement| settlement.change).collect();
     let standings: Vec<_> = changes.iter().map(|change| change.map(|change| change.standing)).collect();
     let reasons: Vec<_> = changes.iter().map(|change| change.and_then(|change| change.reason)).collect();
@@ -137,7 +169,9 @@ async fn write_schedules(
     )
     .fetch_all(connection)
     .await?;
-    Ok(rows.into_iter().map(|row| (row.connection_id, row.version)).collect())
+    let written =
+        rows.into_iter().map(|row| WrittenRow { id: row.connection_id, version: row.version, told: row.told });
+    Ok(written.collect())
 }
 
 /// What one settlement puts into its `tokens` row; `None` leaves a column as it is.

@@ -66,8 +66,14 @@ async fn peers_that_died_long_ago_are_forgotten() {
     let store = database.store(keyring()).await.with_clock(clock.clone());
     let announce = async || {
         let process = ProcessId::generate();
-        let peer =
-            Peer { process, role: "worker".into(), primary_key: "k".into(), keys: vec!["k".into()], seen_at: noon() };
+        let peer = Peer {
+            process,
+            role: "worker".into(),
+            primary_key: "k".into(),
+            keys: vec!["k".into()],
+            seen_at: noon(),
+            drain: None,
+        };
         store.announce(&peer).await.unwrap();
         process
     };

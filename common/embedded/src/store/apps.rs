@@ -2,13 +2,15 @@
 
 use async_trait::async_trait;
 use evergrant_contract::Timestamp;
-use evergrant_contract::app::{App, Hold};
+use evergrant_contract::app::{App, AppState, Hold};
 use evergrant_contract::ids::ProviderName;
 use evergrant_contract::ports::{Apps, StoreError};
+use evergrant_contract::webhook::{Message, MessageKind};
 
 use super::SqliteStore;
 use super::columns::{Row, millis};
 use super::error::Explain;
+use super::webhooks;
 use super::writer::{Scope, Write};
 
 #[async_trait]
@@ -79,7 +81,12 @@ impl Write for HoldApp {
         .execute(&mut *scope.db)
         .await
         .explain()?;
-        Ok(done.rows_affected() == 1)
+        let is_news = done.rows_affected() == 1;
+        if is_news && self.hold.state == AppState::Fault {
+            let code = self.hold.code.as_deref();
+            webhooks::tell(scope.db, &Message::of_app(MessageKind::AppFault, &self.provider, code, self.now)).await?;
+        }
+        Ok(is_news)
     }
 }
 
@@ -94,7 +101,15 @@ impl Write for OpenApp {
 
     async fn apply(&self, scope: &mut Scope<'_>) -> Result<bool, StoreError> {
         let (provider, now) = (self.provider.as_str(), millis(self.now));
-        let done = sqlx::query!(
+        let was = sqlx::query_scalar!(
+            r#"SELECT state AS "state!" FROM provider_apps WHERE provider = ? AND state <> 'open'"#,
+            provider,
+        )
+        .fetch_optional(&mut *scope.db)
+        .await
+        .explain()?;
+        let Some(was) = was else { return Ok(false) };
+        sqlx::query!(
             "UPDATE provider_apps SET state = 'open', since = ?, probe_at = NULL, code = NULL, message = NULL
              WHERE provider = ? AND state <> 'open'",
             now,
@@ -103,7 +118,11 @@ impl Write for OpenApp {
         .execute(&mut *scope.db)
         .await
         .explain()?;
-        Ok(done.rows_affected() == 1)
+        if was == AppState::Fault.as_str() {
+            webhooks::tell(scope.db, &Message::of_app(MessageKind::AppRecovered, &self.provider, None, self.now))
+                .await?;
+        }
+        Ok(true)
     }
 }
 

@@ -126,7 +126,8 @@ impl Connections for SqliteStore {
         // One statement sees one state of the database, so the numbers fit each other.
         let rows = sqlx::query!(
             r#"SELECT s.state AS "state!", count(*) AS "total!: u64",
-                   count(*) FILTER (WHERE s.refresh_at <= ?1) AS "due!: u64",
+                   count(*) FILTER (WHERE s.refresh_at <= ?1 AND s.paused_at IS NULL) AS "due!: u64",
+                   count(s.paused_at) AS "paused!: u64",
                    count(*) FILTER (WHERE s.refresh_at IS NOT NULL AND coalesce(t.expires_at <= ?1, TRUE)) AS "expired!: u64",
                    count(*) FILTER (WHERE t.refreshed_at >= ?2) AS "refreshed!: u64"
                FROM schedules s
@@ -149,6 +150,7 @@ impl Connections for SqliteStore {
             stats.total += row.total;
             stats.due += row.due;
             stats.expired += row.expired;
+            stats.paused += row.paused;
             stats.refreshed += row.refreshed;
         }
         Ok(stats)
@@ -189,7 +191,7 @@ impl Write for Disconnect {
         let id = self.0.uuid();
         let done = sqlx::query!(
             "UPDATE schedules SET state = 'disconnected', reason = 'by_user', version = version + 1, refresh_at = NULL,
-                 lease_owner = NULL, lease_until = NULL, contested_at = NULL, failures = 0, suspicions = 0
+                 lease_owner = NULL, lease_until = NULL, contested_at = NULL, failures = 0, suspicions = 0, told = NULL
              WHERE connection_id = ? AND state <> 'disconnected'",
             id,
         )

@@ -10,7 +10,7 @@ use sqlx::SqliteConnection;
 use super::columns::{json_text, millis};
 use super::error::Explain;
 use super::writer::{Scope, Write};
-use super::{SqliteStore, activity, flows, sessions};
+use super::{SqliteStore, activity, flows, sessions, webhooks};
 
 #[async_trait]
 impl FailedJobs for SqliteStore {
@@ -84,6 +84,7 @@ impl Write for ForgetBefore {
         let sessions = sessions::forget_before(scope, self.0).await?;
         let flows = flows::forget_before(scope, self.0).await?;
         let minutes = activity::forget_before(scope, self.0).await?;
-        Ok(jobs.rows_affected() + attempts.rows_affected() + sessions + flows + minutes)
+        let messages = webhooks::forget_before(scope, self.0).await?;
+        Ok(jobs.rows_affected() + attempts.rows_affected() + sessions + flows + minutes + messages)
     }
 }

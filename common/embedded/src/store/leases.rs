@@ -31,6 +31,7 @@ impl Leases for SqliteStore {
             Decision::Take { from } => stored.held(&self.keyring, &request, from),
             Decision::Contest | Decision::Wait => Leased::Busy,
             Decision::MovedOn => Leased::MovedOn { version: stored.version },
+            Decision::Paused => Leased::Paused,
             Decision::Ended => Leased::NotRefreshable { state: Some(stored.standing.state) },
         })
     }
@@ -53,7 +54,7 @@ impl Write for Acquire {
         match decision {
             Decision::Take { .. } => take(scope.db, request, millis(after(scope.now, request.ttl))).await?,
             Decision::Contest => contest(scope.db, request.connection, millis(scope.now)).await?,
-            Decision::Wait | Decision::MovedOn | Decision::Ended => (),
+            Decision::Wait | Decision::MovedOn | Decision::Paused | Decision::Ended => (),
         }
         Ok(Some((decision, stored)))
     }
@@ -65,6 +66,7 @@ enum Decision {
     Contest,
     Wait,
     MovedOn,
+    Paused,
     Ended,
 }
 
@@ -75,6 +77,9 @@ fn decide(stored: &Candidate, request: &LeaseRequest, now: Timestamp) -> Decisio
     }
     if stored.version != request.version || dealt_with {
         return Decision::MovedOn;
+    }
+    if stored.is_paused {
+        return Decision::Paused;
     }
     match stored.holder {
         None => Decision::Take { from: None },
@@ -102,6 +107,7 @@ struct Candidate {
     standing: Standing,
     version: Version,
     refresh_at: Option<Timestamp>,
+    is_paused: bool,
     holder: Option<Holder>,
     refresh_token: Option<String>,
     expires_at: Option<Timestamp>,
@@ -120,6 +126,7 @@ impl Candidate {
         let row = sqlx::query!(
             r#"SELECT c.user_id AS "user_id!", c.provider AS "provider!", c.scopes AS "scopes!", s.state AS "state!",
                    s.version AS "version!: i64", s.refresh_at AS "refresh_at?: i64",
+                   s.paused_at IS NOT NULL AS "is_paused!: bool",
                    s.lease_owner AS "lease_owner?: Vec<u8>", s.lease_until AS "lease_until?: i64",
                    s.contested_at AS "contested_at?: i64", s.failures AS "failures!: i64",
                    s.suspicions AS "suspicions!: i64", t.refresh_token AS "refresh_token?", t.expires_at AS "expires_at?: i64"
@@ -153,6 +160,7 @@ impl Candidate {
             },
             version: Version::new(row.version),
             refresh_at: schedules.maybe_time("refresh_at", row.refresh_at)?,
+            is_paused: row.is_paused,
             holder,
             refresh_token: row.refresh_token,
             expires_at: Row::of("tokens", &id).maybe_time("expires_at", row.expires_at)?,

@@ -1,6 +1,7 @@
 //! Reading connections as people see them.
 
 use evergrant_contract::connection::{Connection, ConnectionFilter};
+use evergrant_contract::controls::Order;
 use evergrant_contract::ids::{ConnectionId, ProviderName, UserId, Version};
 use evergrant_contract::ports::StoreError;
 use evergrant_contract::state::{Reason, State};
@@ -10,7 +11,7 @@ use uuid::Uuid;
 use super::columns::{Row, json_text, millis};
 use super::error::Explain;
 
-/// A connection as its three rows hold it.
+/// A connection as its rows hold it.
 struct ConnectionRow {
     id: Uuid,
     user_id: String,
@@ -31,6 +32,9 @@ struct ConnectionRow {
     consent_at: Option<i64>,
     refresh_expires_at: Option<i64>,
     created_at: i64,
+    paused_by: Option<String>,
+    paused_why: Option<String>,
+    paused_at: Option<i64>,
 }
 
 /// The one list of columns, with the rest of the query behind it.
@@ -43,10 +47,12 @@ macro_rules! connections {
                    s.version AS "version!: i64", s.refresh_at AS "refresh_at?: i64", s.lease_until AS "lease_until?: i64",
                    s.failures AS "failures!: i64", t.expires_at AS "expires_at?: i64", t.refreshed_at AS "refreshed_at?: i64",
                    t.last_error AS "last_error?", t.key AS "key?", c.consent_at AS "consent_at?: i64",
-                   c.refresh_expires_at AS "refresh_expires_at?: i64", c.created_at AS "created_at!: i64"
+                   c.refresh_expires_at AS "refresh_expires_at?: i64", c.created_at AS "created_at!: i64",
+                   p.ordered_by AS "paused_by?", p.why AS "paused_why?", p.at AS "paused_at?: i64"
                FROM connections c
                JOIN schedules s ON s.connection_id = c.id
-               JOIN tokens t ON t.connection_id = c.id "#
+               JOIN tokens t ON t.connection_id = c.id
+               LEFT JOIN connection_pauses p ON p.connection_id = c.id "#
                 $(+ $rest)+,
             $($argument),+
         )
@@ -169,6 +175,11 @@ impl ConnectionRow {
         let (connections, schedules) = (Row::of("connections", &key), Row::of("schedules", &key));
         let tokens = Row::of("tokens", &key);
         let state: State = schedules.word("state", &self.state)?;
+        let paused_at = Row::of("connection_pauses", &key).maybe_time("at", self.paused_at)?;
+        let paused = match (self.paused_by, self.paused_why, paused_at) {
+            (Some(by), Some(why), Some(at)) => Some(Order { by, why, at }),
+            _ => None,
+        };
         Ok(Connection {
             id: self.id.into(),
             user: connections.word("user_id", &self.user_id)?,
@@ -188,6 +199,7 @@ impl ConnectionRow {
             last_error: self.last_error,
             key: self.key,
             leased_until: schedules.maybe_time("lease_until", self.lease_until)?,
+            paused,
             created_at: connections.time("created_at", self.created_at)?,
         })
     }

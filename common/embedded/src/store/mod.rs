@@ -29,6 +29,7 @@ mod sessions;
 mod settle;
 mod usage;
 mod users;
+mod webhooks;
 mod writer;
 
 use std::sync::Arc;

@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::SqliteStore;
 use super::columns::{Row, json_text, millis};
+use super::controls::drain;
 use super::error::Explain;
 use super::writer::{Scope, Write};
 
@@ -38,7 +39,8 @@ impl Offices for SqliteStore {
         let since = millis(before(self.now(), within));
         let rows = sqlx::query!(
             r#"SELECT process_id AS "process_id!: Uuid", role AS "role!", primary_key AS "primary_key!", keys AS "keys!",
-                   seen_at AS "seen_at!: i64"
+                   seen_at AS "seen_at!: i64", drain_ordered_by AS "drain_ordered_by?", drain_why AS "drain_why?",
+                   drain_at AS "drain_at?: i64", drained_at AS "drained_at?: i64"
                FROM peers WHERE seen_at >= ? ORDER BY process_id"#,
             since,
         )
@@ -48,8 +50,10 @@ impl Offices for SqliteStore {
         rows.into_iter()
             .map(|row| {
                 let cell = Row::of("peers", &row.process_id);
+                let process = row.process_id.into();
                 Ok(Peer {
-                    process: row.process_id.into(),
+                    drain: drain(&process, row.drain_ordered_by, row.drain_why, row.drain_at, row.drained_at)?,
+                    process,
                     role: row.role,
                     primary_key: row.primary_key,
                     keys: cell.json("keys", &row.keys)?,
@@ -126,7 +130,7 @@ impl Write for Announce {
     type Output = ();
 
     async fn apply(&self, scope: &mut Scope<'_>) -> Result<(), StoreError> {
-        let Peer { process, role, primary_key, keys, seen_at: _ } = &self.0;
+        let Peer { process, role, primary_key, keys, seen_at: _, drain: _ } = &self.0;
         let (process, keys, now) = (process.uuid(), json_text(keys), millis(scope.now));
         let forgotten = millis(before(scope.now, FORGOTTEN_AFTER));
         sqlx::query!("DELETE FROM peers WHERE seen_at < ?", forgotten).execute(&mut *scope.db).await.explain()?;

@@ -14,6 +14,7 @@ use uuid::Uuid;
 use super::columns::millis;
 use super::error::Explain;
 use super::sealed::{Pair, present};
+use super::webhooks;
 use super::writer::{Scope, Write};
 
 /// Rows that go to SQLite in one statement, as one JSON text: a statement for each would cost several times as much.
@@ -130,8 +131,10 @@ async fn insert(scope: &mut Scope<'_>, plan: &[Planned<'_>]) -> Result<(), Store
     .await
     .explain()?;
     sqlx::query!(
-        "INSERT INTO schedules (connection_id, provider, state, reason, version, refresh_at)
-         SELECT unhex(value ->> 'id'), value ->> 'provider', value ->> 'state', value ->> 'reason', 1, value ->> 'refresh_at'
+        // How a connection begins is nobody's news; what becomes of it is.
+        "INSERT INTO schedules (connection_id, provider, state, reason, version, refresh_at, told)
+         SELECT unhex(value ->> 'id'), value ->> 'provider', value ->> 'state', value ->> 'reason', 1, value ->> 'refresh_at',
+             CASE value ->> 'state' WHEN 'needs_reauth' THEN 'needs_reauth' END
          FROM json_each(?)",
         rows,
     )
@@ -212,6 +215,7 @@ pub(super) async fn replace(
     .await
     .explain()?;
     rename(scope, id, connection).await?;
+    webhooks::moved(scope.db, id.into(), scope.now).await?;
     Ok(Version::new(version))
 }
 
@@ -220,7 +224,8 @@ async fn rename(scope: &mut Scope<'_>, id: Uuid, connection: &NewConnection) -> 
     let (consent_at, refresh_expires_at) =
         (connection.consent_at.map(millis), connection.refresh_expires_at.map(millis));
     sqlx::query!(
-        "UPDATE connections SET label = ?, scopes = ?, consent_at = ?, refresh_expires_at = ? WHERE id = ?",
+        "UPDATE connections SET label = ?, scopes = ?, consent_at = ?, refresh_expires_at = ?, expiry_told = NULL
+         WHERE id = ?",
         connection.label,
         connection.scopes,
         consent_at,

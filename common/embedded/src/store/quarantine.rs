@@ -10,8 +10,8 @@ use uuid::Uuid;
 
 use super::columns::millis;
 use super::error::Explain;
-use super::sealed;
 use super::writer::{Scope, Write};
+use super::{sealed, webhooks};
 
 /// A connection in quarantine as it was found.
 pub(super) struct Found {
@@ -76,6 +76,7 @@ impl Write for Restore {
             .explain()?;
             if done.rows_affected() == 1 {
                 forget_error(scope, found.id).await?;
+                webhooks::moved(scope.db, found.id.into(), self.now).await?;
                 restored += 1;
             }
         }

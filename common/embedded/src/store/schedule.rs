@@ -26,7 +26,7 @@ impl Schedule for SqliteStore {
         let rows = sqlx::query!(
             r#"SELECT connection_id AS "id!: Uuid", version AS "version!: i64", refresh_at AS "refresh_at!: i64"
                FROM schedules
-               WHERE provider = ?1 AND refresh_at <= ?2 AND (refresh_at, connection_id) > (?3, ?4)
+               WHERE provider = ?1 AND refresh_at <= ?2 AND paused_at IS NULL AND (refresh_at, connection_id) > (?3, ?4)
                ORDER BY refresh_at, connection_id
                LIMIT ?5"#,
             provider,
@@ -50,7 +50,7 @@ impl Schedule for SqliteStore {
         let name = provider.as_str();
         let earliest = sqlx::query_scalar!(
             r#"SELECT min(refresh_at) AS "refresh_at?: i64" FROM schedules
-               WHERE provider = ? AND refresh_at IS NOT NULL"#,
+               WHERE provider = ? AND refresh_at IS NOT NULL AND paused_at IS NULL"#,
             name,
         )
         .fetch_one(&self.readers)

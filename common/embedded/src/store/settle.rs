@@ -16,6 +16,7 @@ use super::columns::{Row, integer, millis};
 use super::error::Explain;
 use super::failed_jobs;
 use super::sealed::{self, Pair};
+use super::webhooks;
 use super::writer::{Scope, Write};
 
 /// A settlement with its secrets encrypted: that is done by its caller, so that the writer does not spend its time on it.
@@ -74,7 +75,13 @@ impl Write for Settle {
         if let Some(change) = &self.settlement.change {
             move_on(scope.db, lease.connection.uuid(), change).await?;
         }
+        // A refresh that changes nothing of an active connection is no news, and costs no look.
+        let may_be_news =
+            self.settlement.change.is_some_and(|change| stored.told || change.standing.state != State::Active);
         self.write_tokens(scope, stored).await?;
+        if may_be_news {
+            webhooks::moved(scope.db, lease.connection, self.settlement.decided_at).await?;
+        }
         for attempt in &self.settlement.attempts {
             keep_attempt(scope.db, lease.connection.uuid(), attempt).await?;
         }
@@ -116,6 +123,8 @@ struct Stored {
     state: State,
     version: i64,
     lease_owner: Option<Uuid>,
+    /// Receivers of webhooks were told of trouble that still holds.
+    told: bool,
     pair: Pair,
 }
 
@@ -124,6 +133,7 @@ impl Stored {
         let id = lease.connection.uuid();
         let row = sqlx::query!(
             r#"SELECT s.state AS "state!", s.version AS "version!: i64", s.lease_owner AS "lease_owner?: Vec<u8>",
+                   s.told IS NOT NULL AS "told!: bool",
                    t.access_token AS "access_token?", t.refresh_token AS "refresh_token?", t.key AS "key?"
                FROM schedules s
                JOIN tokens t ON t.connection_id = s.connection_id
@@ -138,6 +148,7 @@ impl Stored {
         Ok(Some(Self {
             state: schedules.word("state", &row.state)?,
             version: row.version,
+            told: row.told,
             lease_owner: row.lease_owner.map(|owner| schedules.id("lease_owner", &owner)).transpose()?,
             pair: Pair { access_token: row.access_token, refresh_token: row.refresh_token, key: row.key },
         }))

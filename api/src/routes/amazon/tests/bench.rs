@@ -100,7 +100,7 @@ impl Bench {
         let waits =
             Waits::new(self.store.clone(), self.queue.clone(), self.events.clone(), clock.clone(), self.settings.force);
         let reads = Arc::new(Reads::new(&(self.store.clone() as _)));
-        let tokens = Arc::new(LocalTokens::new(reads.clone(), waits.clone(), BTreeMap::new(), clock.clone()));
+        let tokens = Arc::new(LocalTokens::new(reads.clone(), waits.clone(), BTreeMap::new(), clock.clone(), Arc::default()));
         let secret = SessionSecret::new(&Secret::new(SESSION_SECRET)).unwrap();
         let (process, stop) = (ProcessId::generate(), CancellationToken::new());
         Arc::new(Api {

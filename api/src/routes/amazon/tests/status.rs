@@ -102,6 +102,7 @@ async fn the_refresh_status_tells_whether_a_scheduler_lives() {
             role: role.to_owned(),
             primary_key: String::new(),
             keys: Vec::new(),
+            drain: None,
             seen_at: bench.clock.now(),
         };
         bench.store.announce(&peer).await.unwrap();

@@ -8,7 +8,7 @@ locked AS MATERIALIZED (
     SELECT a.connection_id, a.owner, a.now, a.place,
            a.version AS asked_version, a.seen_refresh_at,
            a.ttl_ms * interval '1 millisecond' AS ttl, a.grace_ms * interval '1 millisecond' AS grace,
-           s.state, s.version, s.refresh_at, s.lease_owner, s.lease_until, s.contested_at, s.failures, s.suspicions
+           s.state, s.version, s.refresh_at, s.paused_at, s.lease_owner, s.lease_until, s.contested_at, s.failures, s.suspicions
     FROM asked a JOIN schedules s USING (connection_id)
     ORDER BY s.connection_id
     FOR NO KEY UPDATE OF s
@@ -17,6 +17,7 @@ decided AS MATERIALIZED (
     SELECT *, CASE
         WHEN refresh_at IS NULL THEN 'not_refreshable'
         WHEN version <> asked_version OR refresh_at <> seen_refresh_at THEN 'moved_on'
+        WHEN paused_at IS NOT NULL THEN 'paused'
         WHEN lease_owner IS NULL THEN 'held'
         WHEN lease_until > now THEN 'busy'
         WHEN contested_at IS NULL THEN 'contested'

@@ -4,8 +4,10 @@ FROM unnest($3::text[]) AS wanted (state)
 CROSS JOIN LATERAL (
     SELECT c.id, c.user_id, c.provider, c.account, c.label, c.scopes, s.state, s.reason, s.version, s.refresh_at,
            t.expires_at, t.refreshed_at, c.consent_at, c.refresh_expires_at, s.failures, t.last_error, t.key,
-           s.lease_until, c.created_at
+           s.lease_until, c.created_at,
+           p.ordered_by AS "paused_by?", p.why AS "paused_why?", p.at AS "paused_at?"
     FROM schedules s JOIN connections c ON c.id = s.connection_id JOIN tokens t ON t.connection_id = s.connection_id
+    LEFT JOIN connection_pauses p ON p.connection_id = s.connection_id
     WHERE s.state = wanted.state
       -- What the index leaves out.
       AND s.state <> 'active'

@@ -24,4 +24,5 @@ UPDATE schedules s SET
     contested_at = NULL
 FROM locked l
 WHERE s.connection_id = l.connection_id
-RETURNING s.connection_id, s.version
+-- `told`: receivers of webhooks were told of trouble that still holds.
+RETURNING s.connection_id, s.version, s.told IS NOT NULL AS "told!"

@@ -26,6 +26,7 @@ pub mod takeovers;
 pub mod usage;
 pub mod users;
 pub mod walk;
+pub mod webhooks;
 
 use std::sync::Arc;
 
@@ -159,6 +160,24 @@ macro_rules! store_conformance {
                 concurrent_activity_adds_up,
                 activity_is_shown_of_a_range,
                 forgetting_spares_the_audit_log;
+            webhooks:
+                an_endpoint_is_found_as_it_was_added,
+                a_rotated_secret_signs_beside_the_former,
+                a_change_of_state_is_told_once,
+                a_lost_settlement_tells_nothing,
+                a_plain_refresh_tells_nothing,
+                a_consent_that_heals_is_told,
+                a_disconnect_is_nobodys_news,
+                a_fault_of_an_app_is_told_once,
+                endpoints_hear_what_they_chose,
+                a_delivery_is_claimed_by_one,
+                a_lapsed_claim_goes_to_another,
+                a_delivery_is_retried_given_up_and_replayed,
+                a_hopeless_endpoint_is_disabled,
+                what_was_missed_is_replayed,
+                deliveries_come_newest_first_page_by_page,
+                consents_that_end_are_told_of,
+                forgetting_spares_messages_on_their_way;
             searches:
                 connections_are_found_by_the_beginning_of_a_name,
                 every_character_of_a_search_means_itself,

@@ -5,6 +5,7 @@ use evergrant_contract::Timestamp;
 use evergrant_contract::app::{App, AppState, Hold};
 use evergrant_contract::ids::ProviderName;
 use evergrant_contract::ports::{Apps, StoreError};
+use evergrant_contract::webhook::{Message, MessageKind};
 
 use super::MemoryStore;
 
@@ -19,6 +20,9 @@ impl Apps for MemoryStore {
         let state = tables.apps.get(provider).map_or(AppState::Open, |app| app.state);
         let is_news = state == AppState::Open || (state == AppState::Outage && hold.state == AppState::Fault);
         if is_news {
+            if hold.state == AppState::Fault {
+                tables.tell(Message::of_app(MessageKind::AppFault, provider, hold.code.as_deref(), now));
+            }
             let app = App {
                 provider: provider.clone(),
                 state: hold.state,
@@ -37,8 +41,12 @@ impl Apps for MemoryStore {
         let Some(app) = tables.apps.get_mut(provider).filter(|app| app.state != AppState::Open) else {
             return Ok(false);
         };
-        let provider = provider.clone();
-        *app = App { provider, state: AppState::Open, since: now, probe_at: None, code: None, message: None };
+        let was = app.state;
+        let of = provider.clone();
+        *app = App { provider: of, state: AppState::Open, since: now, probe_at: None, code: None, message: None };
+        if was == AppState::Fault {
+            tables.tell(Message::of_app(MessageKind::AppRecovered, provider, None, now));
+        }
         Ok(true)
     }
 

@@ -20,6 +20,7 @@ impl FailedJobs for MemoryStore {
             let attempts: usize = tables.connections.values().map(|row| row.attempts.len()).sum();
             tables.failed_jobs.len() + attempts + tables.sessions.len() + tables.flows.len() + tables.activity.len()
         };
+        let messages = tables.forget_messages_before(before);
         let rows_before = kept(&tables);
         tables.failed_jobs.retain(|_, job| job.state == FailedJobState::Open || job.failed_at >= before);
         for row in tables.connections.values_mut() {
@@ -31,6 +32,6 @@ impl FailedJobs for MemoryStore {
         });
         tables.flows.retain(|_, flow| flow.expires_at >= before);
         tables.activity.retain(|(minute, ..), _| *minute >= before);
-        Ok(u64::try_from(rows_before - kept(&tables)).unwrap_or(u64::MAX))
+        Ok(u64::try_from(rows_before - kept(&tables) + messages).unwrap_or(u64::MAX))
     }
 }

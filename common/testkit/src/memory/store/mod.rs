@@ -13,6 +13,7 @@ mod people;
 mod rows;
 mod schedule;
 mod usage;
+mod webhooks;
 
 use std::sync::{Arc, Mutex, MutexGuard};
 
