@@ -39,7 +39,8 @@ FROM debian:bookworm-slim
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends ca-certificates \
     && rm -rf /var/lib/apt/lists/* \
-    && useradd --system --uid 10001 --home-dir /var/lib/evergrant --create-home evergrant
+    && groupadd --system --gid 10001 evergrant \
+    && useradd --system --uid 10001 --gid evergrant --home-dir /var/lib/evergrant --create-home evergrant
 COPY --from=build /src/target/release/evergrant /usr/local/bin/evergrant
 USER evergrant
 WORKDIR /var/lib/evergrant
