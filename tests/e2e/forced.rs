@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use reqwest::Method;
 use serde_json::json;
 
+use super::number;
 use crate::support::process::Process;
 use crate::support::wait::within;
 use crate::support::{Caller, Plan, Shape, World};
@@ -225,10 +226,4 @@ fn queue_up(world: &mut World, jobs: usize) {
 
 fn quantile(sorted: &[Duration], percent: usize) -> Duration {
     sorted.get((sorted.len() * percent / 100).min(sorted.len().saturating_sub(1))).copied().unwrap_or_default()
-}
-
-#[expect(clippy::disallowed_methods, reason = "tests have no configuration but their environment")]
-fn number(variable: &str) -> Option<usize> {
-    let number = |text: String| text.parse().unwrap_or_else(|_| panic!("{variable} is not a number"));
-    std::env::var(variable).ok().map(number)
 }

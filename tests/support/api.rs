@@ -23,6 +23,7 @@ pub(crate) struct Caller {
     http: reqwest::Client,
     bearer: Option<String>,
     cookies: Vec<(String, String)>,
+    headers: HeaderMap,
 }
 
 /// What was answered.
@@ -62,12 +63,18 @@ impl Reply {
 impl Caller {
     /// Somebody whom nobody knows, at this address.
     pub(crate) fn new(address: &str) -> Self {
-        Self { base: format!("http://{address}"), http: browser(), bearer: None, cookies: Vec::new() }
+        Self { base: format!("http://{address}"), http: browser(), bearer: None, cookies: Vec::new(), headers: HeaderMap::new() }
     }
 
     /// With this token or key.
     pub(crate) fn with_bearer(mut self, bearer: &str) -> Self {
         self.bearer = Some(bearer.to_owned());
+        self
+    }
+
+    /// With this header in every request.
+    pub(crate) fn with_header(mut self, name: &'static str, value: &str) -> Self {
+        self.headers.insert(name, HeaderValue::from_str(value).unwrap());
         self
     }
 
@@ -83,7 +90,7 @@ impl Caller {
 
     /// Asks without keeping what cookies come back.
     pub(crate) async fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> Reply {
-        let mut request = self.http.request(method, format!("{}{path}", self.base));
+        let mut request = self.http.request(method, format!("{}{path}", self.base)).headers(self.headers.clone());
         if let Some(bearer) = &self.bearer {
             request = request.bearer_auth(bearer);
         }

@@ -35,6 +35,11 @@ impl Database {
         sqlx::query_scalar(sql).fetch_all(&mut self.connection().await).await.unwrap()
     }
 
+    /// Changes rows around the program: how many.
+    pub(crate) async fn execute(&self, sql: &'static str) -> u64 {
+        sqlx::query(sql).execute(&mut self.connection().await).await.unwrap().rows_affected()
+    }
+
     /// Every table with all its rows as text.
     pub(crate) async fn tables(&self) -> Vec<(String, String)> {
         let names = self.texts("SELECT table_name::text FROM information_schema.tables WHERE table_schema = 'public'");

@@ -2,7 +2,9 @@
 
 mod api;
 mod blows;
+mod collector;
 mod consent;
+mod crowd;
 mod database;
 mod export;
 mod http;
@@ -18,5 +20,7 @@ mod world;
 
 pub(crate) use api::Caller;
 pub(crate) use blows::{Blow, Blows};
+pub(crate) use collector::{Collector, Found, hex};
+pub(crate) use crowd::Running;
 pub(crate) use settings::Pace;
-pub(crate) use world::{Plan, Shape, World};
+pub(crate) use world::{Answer, Plan, Shape, World};

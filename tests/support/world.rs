@@ -84,7 +84,7 @@ pub(crate) struct World {
     pub(crate) folder: TempDir,
     /// Every secret that was ever given to a process.
     secrets: Vec<String>,
-    logs: PathBuf,
+    pub(super) logs: PathBuf,
     started: usize,
     ended: bool,
     pub(crate) runtime: Runtime,
@@ -322,6 +322,11 @@ impl World {
             let status = process.until_ended();
             assert!(status.success(), "{} ended with {status}", process.name);
         }
+    }
+
+    /// Leaves something beside the logs, where it is searched for secrets as well.
+    pub(crate) fn keep_with_logs(&self, name: &str, text: &str) {
+        fs::write(self.logs.join(name), text).unwrap();
     }
 
     /// Leaves a summary beside the logs.
