@@ -23,6 +23,7 @@ export function aConnection(differing: Partial<Connection> = {}): Connection {
     refresh_expires_at: '2027-11-01T08:00:00Z',
     leased_until: null,
     last_error: null,
+    paused: null,
     ...differing,
   };
 }

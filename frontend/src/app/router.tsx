@@ -155,6 +155,13 @@ const opsFailedJob = createRoute({
   component: lazyRouteComponent(() => import('../pages/ops/FailedJobPage'), 'FailedJobPage'),
 });
 
+const opsPauses = createRoute({
+  getParentRoute: () => ops,
+  path: '/pauses',
+  validateSearch: texts(['after']),
+  component: lazyRouteComponent(() => import('../pages/ops/PausesPage'), 'PausesPage'),
+});
+
 const tree = root.addChildren([
   index,
   signInRoute,
@@ -164,7 +171,15 @@ const tree = root.addChildren([
     profileRoute,
     connectionsRoute,
     connectionRoute,
-    ops.addChildren([opsOverview, opsConnections, opsConnection, opsProcesses, opsFailedJobs, opsFailedJob]),
+    ops.addChildren([
+      opsOverview,
+      opsConnections,
+      opsConnection,
+      opsProcesses,
+      opsFailedJobs,
+      opsFailedJob,
+      opsPauses,
+    ]),
   ]),
 ]);
 

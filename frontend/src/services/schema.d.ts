@@ -524,6 +524,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/ops/connections/refresh": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Refresh many connections */
+        post: operations["refreshConnections"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/ops/failed-jobs": {
         parameters: {
             query?: never;
@@ -626,6 +643,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/ops/keys": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** See the encryption keys */
+        get: operations["getKeys"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/ops/overview": {
         parameters: {
             query?: never;
@@ -643,6 +677,41 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/ops/pauses": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List what is paused */
+        get: operations["listPauses"];
+        put?: never;
+        /** Pause a queue, a provider app or a connection */
+        post: operations["pause"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/ops/pauses/{kind}/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Resume what is paused */
+        delete: operations["resume"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/ops/processes": {
         parameters: {
             query?: never;
@@ -652,6 +721,41 @@ export interface paths {
         };
         /** List the live processes */
         get: operations["listProcesses"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/ops/processes/{id}/drain": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Take a worker out */
+        post: operations["drainWorker"];
+        /** Take a worker back in */
+        delete: operations["resumeWorker"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/ops/usage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What is done for whom, day by day */
+        get: operations["getUsage"];
         put?: never;
         post?: never;
         delete?: never;
@@ -893,7 +997,7 @@ export interface components {
         /** @description Who did what, when and why. */
         AuditEntry: {
             /** @enum {string} */
-            action: "replay_job" | "discard_job" | "refresh_connection" | "disconnect_connection";
+            action: "replay_job" | "discard_job" | "refresh_connection" | "pause" | "resume" | "drain_worker" | "resume_worker" | "rotate_key" | "reencrypt" | "retire_key" | "disconnect_connection";
             /**
              * @description Who: `user <e-mail or id>`, `key <name>` or `cli <name>`.
              * @example user ops@example.com
@@ -964,6 +1068,7 @@ export interface components {
              * @description Until when a worker holds its lease.
              */
             leased_until?: string | null;
+            paused?: components["schemas"]["Order"] | null;
             /**
              * @description Its provider app.
              * @example amazon-na
@@ -1014,6 +1119,11 @@ export interface components {
              * @description Refreshable and past the end of their access token.
              */
             expired: number;
+            /**
+             * Format: int64
+             * @description Paused one by one by an operator.
+             */
+            paused: number;
             /**
              * Format: int64
              * @description Refreshed within the last hour.
@@ -1101,6 +1211,21 @@ export interface components {
             /** @description The password. In the body: in the query it ends up in the logs of proxies. */
             password?: string | null;
         };
+        /** @description What was done on one day at one provider app. */
+        DayUsage: components["schemas"]["UsageCounts"] & {
+            /**
+             * Format: date
+             * @description The day, in UTC.
+             */
+            day: string;
+            /** @description The provider app. */
+            provider: string;
+            /**
+             * Format: int64
+             * @description For how many users.
+             */
+            users: number;
+        };
         /** @description What came of one failed job. */
         Dealt: {
             /**
@@ -1115,7 +1240,7 @@ export interface components {
             /** @description Whether it is closed by this. */
             is_closed: boolean;
             /** @enum {string} */
-            outcome: "published" | "made_due" | "moved_on" | "discarded" | "under_way" | "app_held" | "needs_reauth" | "disconnected" | "connection_gone" | "unreadable" | "already_closed" | "not_found";
+            outcome: "published" | "made_due" | "moved_on" | "discarded" | "under_way" | "app_held" | "paused" | "needs_reauth" | "disconnected" | "connection_gone" | "unreadable" | "already_closed" | "not_found";
         };
         /** @description What came of many failed jobs. */
         DealtMany: {
@@ -1145,16 +1270,29 @@ export interface components {
             stopped_by?: string | null;
             /**
              * Format: int64
-             * @description For a dry run with a filter: how many failed jobs it names. Counted up to 10,000.
+             * @description For a dry run with a filter: how many failed jobs it names. Counted up to 1,000,000.
              */
             total?: number | null;
             /** @description There are more than `total`. */
             total_is_at_least: boolean;
+            /**
+             * Format: int64
+             * @description Milliseconds to wait before the next request, to keep to the `rate`; 0 without one.
+             */
+            wait_ms: number;
         };
         /** @description Why. */
         Discard: {
             /**
              * @description Why, for the audit log.
+             * @default
+             */
+            reason: string;
+        };
+        /** @description Why. */
+        Disconnect: {
+            /**
+             * @description Why, for the audit log, where an operator does it.
              * @default
              */
             reason: string;
@@ -1165,6 +1303,69 @@ export interface components {
             changed: boolean;
             /** Format: uuid */
             connection_id: string;
+        };
+        /** @description An order to take no new jobs. */
+        Drain: components["schemas"]["Order"] & {
+            /**
+             * Format: date-time
+             * @description Since when it has nothing in hand any more; null: it still finishes what it began.
+             */
+            done_at?: string | null;
+        };
+        /** @description The order that stands now. */
+        Draining: {
+            drain: components["schemas"]["Drain"];
+            /** Format: uuid */
+            process: string;
+            /** @description It was drained already, and was left as it was. */
+            was_drained: boolean;
+        };
+        /** @description One key, by its fingerprint. No key is ever shown. */
+        EncryptionKey: {
+            /** @description Live processes that have it and encrypt with another one. */
+            decrypting: components["schemas"]["KeyHolder"][];
+            /** @description Live processes that encrypt with it. */
+            encrypting: components["schemas"]["KeyHolder"][];
+            /**
+             * @description Names the key and tells nothing about it.
+             * @example dda60fb653980164
+             */
+            fingerprint: string;
+            /** @description Nothing that can be seen from here needs it any more: `evergrant keys retire` looks closer. */
+            is_idle: boolean;
+            /** @description Live processes that do not have it: it must not encrypt before there are none. */
+            lacking: components["schemas"]["KeyHolder"][];
+            role: components["schemas"]["KeyRole"];
+            /**
+             * Format: int64
+             * @description Rows that are encrypted with it.
+             */
+            rows: number;
+        };
+        /** @description The encryption keys. */
+        EncryptionKeys: {
+            /**
+             * Format: date-time
+             * @description When it was looked at.
+             */
+            at: string;
+            /** @description Those that encrypt first, then those with the most rows. */
+            keys: components["schemas"]["EncryptionKey"][];
+            /**
+             * Format: int64
+             * @description Rows with something encrypted in them.
+             */
+            rows: number;
+            /**
+             * Format: int64
+             * @description Rows that are not under a key that encrypts: they are encrypted again in the background.
+             */
+            rows_left: number;
+            /**
+             * Format: int64
+             * @description Rows whose key no live process has: they are left as they are.
+             */
+            rows_missing_their_key: number;
         };
         /** @description The stream ends here. */
         EndEvent: {
@@ -1252,6 +1453,8 @@ export interface components {
              *     name it; without it a person insists on a refresh now.
              */
             observed_version?: number | null;
+            /** @description Why, for the audit log, where an operator insists. */
+            reason?: string;
             /**
              * Format: int32
              * @description How long to wait for the outcome, in milliseconds; no longer than the server's own deadline, `force.wait_ms`. 0:
@@ -1294,6 +1497,30 @@ export interface components {
             /** @example healthy */
             status: string;
             version: string;
+        };
+        /** @description A live process. */
+        KeyHolder: {
+            /** Format: uuid */
+            process: string;
+            /**
+             * @description What it runs.
+             * @example worker
+             */
+            role: string;
+        };
+        /**
+         * @description What a key does, as the live processes say.
+         * @enum {string}
+         */
+        KeyRole: "encrypts" | "decrypts" | "missing";
+        /** @description A connection that was left alone. */
+        LeftAlone: {
+            /** Format: uuid */
+            connection_id: string;
+            /** @description The same for people, and what to do. */
+            detail: string;
+            /** @enum {string} */
+            outcome: "published" | "made_due" | "under_way" | "app_held" | "needs_reauth" | "disconnected";
         };
         LoginAnswer: {
             /** @description Goes into `Authorization: Bearer`. */
@@ -1357,6 +1584,11 @@ export interface components {
              * @default 1000
              */
             limit: number;
+            /**
+             * Format: int32
+             * @description So many in a second, at most. The answer's `wait_ms` says when to send the next request.
+             */
+            rate?: number | null;
             /** @description Why, for the audit log. */
             reason?: string;
         };
@@ -1372,6 +1604,47 @@ export interface components {
         Message: {
             /** @example Logged out successfully */
             message: string;
+        };
+        /** @description Why. */
+        NewDrain: {
+            /**
+             * @description Why.
+             * @example The host is being replaced
+             */
+            why: string;
+        };
+        /** @description What is to be paused, and why. */
+        NewPause: {
+            /**
+             * @description `queue`, `app` or `connection`.
+             * @example app
+             */
+            kind: string;
+            /**
+             * @description The kind of job (`refresh_due`, `force_refresh`), the provider app, or the connection's id.
+             * @example amazon-na
+             */
+            name: string;
+            /**
+             * @description Why: whoever meets the pause is told.
+             * @example The client secret is being changed
+             */
+            why: string;
+        };
+        /** @description By whom something was ordered, why, and since when it stands. */
+        Order: {
+            /**
+             * Format: date-time
+             * @description Since when.
+             */
+            at: string;
+            /**
+             * @description Who: `user <e-mail or id>`, `key <name>` or `cli <name>`.
+             * @example user ops@example.com
+             */
+            by: string;
+            /** @description Why, in their words. */
+            why: string;
         };
         /** @description How things stand. What could not be asked is null, and `notes` say why. */
         Overview: {
@@ -1403,6 +1676,41 @@ export interface components {
             queues: components["schemas"]["Queue"][];
             /** @description The version of this process. */
             version: string;
+        };
+        /** @description A pause. */
+        Pause: components["schemas"]["Order"] & {
+            /**
+             * @description `queue`, `app` or `connection`.
+             * @example app
+             */
+            kind: string;
+            /**
+             * @description The kind of job (`refresh_due`, `force_refresh`), the provider app, or the connection's id.
+             * @example amazon-na
+             */
+            name: string;
+        };
+        /** @description The pause that stands now. */
+        Paused: components["schemas"]["Pause"] & {
+            /** @description It was paused already, and was left as it was. */
+            was_paused: boolean;
+        };
+        /** @description Everything that is paused. */
+        Pauses: {
+            /** @description Connections, in the order of their ids. */
+            connections: components["schemas"]["Pause"][];
+            /**
+             * Format: int64
+             * @description How many connections are paused.
+             */
+            connections_total: number;
+            /** @description Queues and provider apps, all of them. */
+            items: components["schemas"]["Pause"][];
+            /**
+             * Format: uuid
+             * @description What to send as `after` for the next page of connections; null: this is the last one.
+             */
+            next?: string | null;
         };
         /** @description The refresh goes on. */
         Pending: {
@@ -1453,10 +1761,11 @@ export interface components {
              * @description What is wrong. Switch on this.
              * @enum {string}
              */
-            type: "https://evergrant.dev/problems/unauthenticated" | "https://evergrant.dev/problems/session-expired" | "https://evergrant.dev/problems/session-ended" | "https://evergrant.dev/problems/wrong-password" | "https://evergrant.dev/problems/csrf-header-missing" | "https://evergrant.dev/problems/forbidden" | "https://evergrant.dev/problems/insufficient-scope" | "https://evergrant.dev/problems/not-found" | "https://evergrant.dev/problems/method-not-allowed" | "https://evergrant.dev/problems/invalid-request" | "https://evergrant.dev/problems/invalid-parameter" | "https://evergrant.dev/problems/body-too-large" | "https://evergrant.dev/problems/unsupported-media-type" | "https://evergrant.dev/problems/invalid-state" | "https://evergrant.dev/problems/consent-denied" | "https://evergrant.dev/problems/consent-failed" | "https://evergrant.dev/problems/sign-in-refused" | "https://evergrant.dev/problems/other-account" | "https://evergrant.dev/problems/provider-reauth-required" | "https://evergrant.dev/problems/provider-rejected" | "https://evergrant.dev/problems/provider-unavailable" | "https://evergrant.dev/problems/app-credentials-invalid" | "https://evergrant.dev/problems/refresh-timeout" | "https://evergrant.dev/problems/not-configured" | "https://evergrant.dev/problems/rate-limited" | "https://evergrant.dev/problems/overloaded" | "https://evergrant.dev/problems/unavailable" | "https://evergrant.dev/problems/timeout" | "https://evergrant.dev/problems/bad-gateway" | "https://evergrant.dev/problems/internal";
+            type: "https://evergrant.dev/problems/unauthenticated" | "https://evergrant.dev/problems/session-expired" | "https://evergrant.dev/problems/session-ended" | "https://evergrant.dev/problems/wrong-password" | "https://evergrant.dev/problems/csrf-header-missing" | "https://evergrant.dev/problems/forbidden" | "https://evergrant.dev/problems/insufficient-scope" | "https://evergrant.dev/problems/not-found" | "https://evergrant.dev/problems/method-not-allowed" | "https://evergrant.dev/problems/invalid-request" | "https://evergrant.dev/problems/invalid-parameter" | "https://evergrant.dev/problems/body-too-large" | "https://evergrant.dev/problems/unsupported-media-type" | "https://evergrant.dev/problems/invalid-state" | "https://evergrant.dev/problems/consent-denied" | "https://evergrant.dev/problems/consent-failed" | "https://evergrant.dev/problems/sign-in-refused" | "https://evergrant.dev/problems/other-account" | "https://evergrant.dev/problems/provider-reauth-required" | "https://evergrant.dev/problems/provider-rejected" | "https://evergrant.dev/problems/provider-unavailable" | "https://evergrant.dev/problems/app-credentials-invalid" | "https://evergrant.dev/problems/refresh-paused" | "https://evergrant.dev/problems/refresh-timeout" | "https://evergrant.dev/problems/not-configured" | "https://evergrant.dev/problems/rate-limited" | "https://evergrant.dev/problems/overloaded" | "https://evergrant.dev/problems/unavailable" | "https://evergrant.dev/problems/timeout" | "https://evergrant.dev/problems/bad-gateway" | "https://evergrant.dev/problems/internal";
         };
         /** @description A live process. */
         Process: {
+            drain?: components["schemas"]["Drain"] | null;
             /** @description Whether it is the one that answers. */
             is_this: boolean;
             /** @description Fingerprints of all keys that it decrypts with. */
@@ -1472,6 +1781,8 @@ export interface components {
              * @example worker
              */
             role: string;
+            /** @description Whether it takes jobs at all. */
+            runs_workers: boolean;
             /**
              * Format: date-time
              * @description When it was last heard of, in the store's time.
@@ -1512,6 +1823,7 @@ export interface components {
             is_configured: boolean;
             /** @description One sentence for people. */
             message?: string | null;
+            paused?: components["schemas"]["Order"] | null;
             /**
              * Format: date-time
              * @description When the next probe may go through, while it is paused.
@@ -1539,6 +1851,7 @@ export interface components {
              * @example refresh_due
              */
             kind: string;
+            paused?: components["schemas"]["Order"] | null;
         };
         /** @description Where to send the browser, in the spelling that the original's front end knows from this route. */
         ReauthAnswer: {
@@ -1582,6 +1895,66 @@ export interface components {
              */
             version: number;
         };
+        /** @description What came of them. */
+        RefreshedMany: {
+            /**
+             * Format: int64
+             * @description Of how many a refresh was asked for, or would be.
+             */
+            asked: number;
+            /** @description Nothing was done. */
+            dry_run: boolean;
+            /**
+             * Format: int64
+             * @description How many were looked at.
+             */
+            handled: number;
+            /** @description Those that were left alone, or would be, and why. */
+            left_alone: components["schemas"]["LeftAlone"][];
+            /** @description Whether there are more: send the same again, with `next` as `after`. */
+            more: boolean;
+            /**
+             * Format: uuid
+             * @description Where the next request begins.
+             */
+            next?: string | null;
+            /** @description How many of each outcome. */
+            outcomes: {
+                [key: string]: number;
+            };
+            /** @description What broke this off before its end; null: nothing did. What was asked for stays so: go on from `next` a little later. */
+            stopped_by?: string | null;
+            /**
+             * Format: int64
+             * @description Milliseconds to wait before the next request, to keep to the `rate`; 0 without one.
+             */
+            wait_ms: number;
+        };
+        /** @description Which connections, how fast and why. */
+        RefreshMany: {
+            /**
+             * Format: uuid
+             * @description The `next` of the answer before.
+             */
+            after?: string | null;
+            /** @description Only say what would come of it. */
+            dry_run?: boolean;
+            /** @description Which. */
+            filter: components["schemas"]["Which"];
+            /**
+             * Format: int32
+             * @description How many this request deals with.
+             * @default 1000
+             */
+            limit: number;
+            /**
+             * Format: int32
+             * @description So many in a second, at most. The answer's `wait_ms` says when to send the next request.
+             */
+            rate?: number | null;
+            /** @description Why, for the audit log. */
+            reason?: string;
+        };
         /** @description Why, and with what. */
         Replay: {
             /**
@@ -1595,6 +1968,47 @@ export interface components {
              */
             reason: string;
         };
+        /** @description What was resumed. */
+        Resumed: {
+            pause?: components["schemas"]["Pause"] | null;
+            /** @description Whether it was paused. */
+            was_paused: boolean;
+        };
+        /** @description A setting that would serve better. */
+        SettingSuggestion: {
+            /**
+             * Format: int64
+             * @description A better one.
+             */
+            better: number;
+            /**
+             * Format: int64
+             * @description Its value now.
+             */
+            now: number;
+            /** @description The setting. */
+            setting: string;
+            /** @description Why. */
+            why: string;
+        };
+        /** @description What was left of tokens when their scheduled refresh began. */
+        TimeLeft: {
+            /**
+             * Format: int64
+             * @description Tokens that had ended by then.
+             */
+            ended: number;
+            /**
+             * Format: int64
+             * @description The least, in seconds; negative if the token had ended.
+             */
+            least_seconds: number;
+            /**
+             * Format: int64
+             * @description On average, in seconds.
+             */
+            mean_seconds: number;
+        };
         /** @description How the Amazon grant stands, as the front end of the original project asks for it. */
         TokenStatus: {
             amazon: components["schemas"]["Grant"];
@@ -1602,6 +2016,115 @@ export interface components {
             message?: string | null;
             /** @description Whether the user has to connect again. Never because somebody else is unavailable. */
             requiresAuthentication: boolean;
+        };
+        /** @description What has ended. */
+        Undrained: {
+            /** Format: uuid */
+            process: string;
+            /** @description Whether it had been drained. */
+            was_drained: boolean;
+        };
+        /** @description Connections that nobody uses. */
+        UnusedConnections: {
+            /**
+             * Format: int64
+             * @description So many.
+             */
+            connections: number;
+            /**
+             * Format: int32
+             * @description Nobody used them for this many days.
+             */
+            days: number;
+            /**
+             * Format: int64
+             * @description Of so many that are refreshed.
+             */
+            of: number;
+            /** @description Whether they rest: they are refreshed when somebody uses them again. */
+            rest: boolean;
+        };
+        /** @description What was done for whom, and what that suggests. */
+        Usage: {
+            /** @description Days and provider apps with anything to tell, in their order. */
+            days: components["schemas"]["DayUsage"][];
+            /**
+             * Format: date
+             * @description The first day, in UTC.
+             */
+            since: string;
+            /** @description Settings that would serve better. */
+            suggestions: components["schemas"]["SettingSuggestion"][];
+            /**
+             * Format: date
+             * @description The last day, today.
+             */
+            until: string;
+            /** @description Connections that nobody uses. */
+            unused: components["schemas"]["UnusedConnections"];
+            /** @description The users with the most, most first. */
+            users: components["schemas"]["UserUsage"][];
+        };
+        /** @description What was counted. */
+        UsageCounts: {
+            /**
+             * Format: int64
+             * @description Tokens given out, and calls of the provider's API made with them.
+             */
+            calls: number;
+            /**
+             * Format: int64
+             * @description Refreshes that ended without one.
+             */
+            failures: number;
+            /**
+             * Format: int64
+             * @description Of both, those that somebody waited for.
+             */
+            forced: number;
+            left?: components["schemas"]["TimeLeft"] | null;
+            /**
+             * Format: int64
+             * @description Refreshes that brought a new access token.
+             */
+            refreshes: number;
+        };
+        /** @description What was done for one user at one provider app. */
+        UserUsage: components["schemas"]["UsageCounts"] & {
+            /** @description The provider app. */
+            provider: string;
+            /** @description The user. */
+            user_id: string;
+        };
+        /** @description Which connections, as `GET /api/connections` lists them. Everything that is named has to hold; an empty one names all. */
+        Which: {
+            /**
+             * @description Whose access token has ended.
+             * @default false
+             */
+            expired: boolean;
+            /**
+             * @description Of this provider app.
+             * @default null
+             */
+            provider: string | null;
+            /**
+             * @description With this reason for not being `active`.
+             * @enum {string}
+             */
+            reason?: "grant_invalid" | "no_refresh_token" | "undecryptable" | "unusable_answer" | "attempts_exhausted" | "grant_suspect" | "by_user";
+            /** @description In one of these states; none: any. */
+            states?: ("active" | "failing" | "suspect" | "needs_reauth" | "disconnected")[];
+            /**
+             * @description Whose user, account or label begins with this, whatever the case of its letters, or whose id this is.
+             * @default null
+             */
+            text: string | null;
+            /**
+             * @description Of this user.
+             * @default null
+             */
+            user: string | null;
         };
         /** @description Which connection is meant. */
         WhichConnection: {
@@ -3840,7 +4363,12 @@ export interface operations {
             };
             cookie?: never;
         };
-        requestBody?: never;
+        /** @description Why; may be empty. */
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["Disconnect"] | null;
+            };
+        };
         responses: {
             /** @description Its tokens are gone. */
             200: {
@@ -3880,6 +4408,24 @@ export interface operations {
             };
             /** @description `not-found`: Not found. */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `body-too-large`: The body is too long. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported-media-type`: The body has an unknown type. */
+            415: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -4886,6 +5432,112 @@ export interface operations {
             };
         };
     };
+    refreshConnections: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description Which, and why. */
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RefreshMany"];
+            };
+        };
+        responses: {
+            /** @description What came of them. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RefreshedMany"];
+                };
+            };
+            /** @description `invalid-request`: The request cannot be understood. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthenticated`: Not signed in. `session-expired`: The session token has expired. `session-ended`: The session has ended. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden`: Not allowed. `insufficient-scope`: The API key lacks a scope. `csrf-header-missing`: A header is missing. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `body-too-large`: The body is too long. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported-media-type`: The body has an unknown type. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid-parameter`: A parameter is missing or wrong. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `rate-limited`: Too many requests. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: Something went wrong here. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `overloaded`: Too busy. `unavailable`: Not available for now. `timeout`: The request took too long. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     listFailedJobs: {
         parameters: {
             query?: {
@@ -5552,6 +6204,80 @@ export interface operations {
             };
         };
     };
+    getKeys: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The keys, by their fingerprints. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EncryptionKeys"];
+                };
+            };
+            /** @description `invalid-request`: The request cannot be understood. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthenticated`: Not signed in. `session-expired`: The session token has expired. `session-ended`: The session has ended. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden`: Not allowed. `insufficient-scope`: The API key lacks a scope. `csrf-header-missing`: A header is missing. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `rate-limited`: Too many requests. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: Something went wrong here. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `overloaded`: Too busy. `unavailable`: Not available for now. `timeout`: The request took too long. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     getOverview: {
         parameters: {
             query?: never;
@@ -5626,6 +6352,299 @@ export interface operations {
             };
         };
     };
+    listPauses: {
+        parameters: {
+            query?: {
+                /** @description The `next` of the page before. */
+                after?: string;
+                /** @description How many connections, at most. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What is paused. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Pauses"];
+                };
+            };
+            /** @description `invalid-request`: The request cannot be understood. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthenticated`: Not signed in. `session-expired`: The session token has expired. `session-ended`: The session has ended. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden`: Not allowed. `insufficient-scope`: The API key lacks a scope. `csrf-header-missing`: A header is missing. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid-parameter`: A parameter is missing or wrong. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `rate-limited`: Too many requests. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: Something went wrong here. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `overloaded`: Too busy. `unavailable`: Not available for now. `timeout`: The request took too long. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    pause: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewPause"];
+            };
+        };
+        responses: {
+            /** @description It is paused. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Paused"];
+                };
+            };
+            /** @description `invalid-request`: The request cannot be understood. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthenticated`: Not signed in. `session-expired`: The session token has expired. `session-ended`: The session has ended. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden`: Not allowed. `insufficient-scope`: The API key lacks a scope. `csrf-header-missing`: A header is missing. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `body-too-large`: The body is too long. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported-media-type`: The body has an unknown type. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid-parameter`: A parameter is missing or wrong. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `rate-limited`: Too many requests. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: Something went wrong here. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `overloaded`: Too busy. `unavailable`: Not available for now. `timeout`: The request took too long. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    resume: {
+        parameters: {
+            query?: {
+                /** @description Why, for the audit log. */
+                reason?: string;
+            };
+            header?: never;
+            path: {
+                /** @description `queue`, `app` or `connection`. */
+                kind: string;
+                /** @description The kind of job, the provider app, or the connection's id. */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is not paused any more. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Resumed"];
+                };
+            };
+            /** @description `invalid-request`: The request cannot be understood. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthenticated`: Not signed in. `session-expired`: The session token has expired. `session-ended`: The session has ended. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden`: Not allowed. `insufficient-scope`: The API key lacks a scope. `csrf-header-missing`: A header is missing. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not-found`: Not found. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid-parameter`: A parameter is missing or wrong. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `rate-limited`: Too many requests. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: Something went wrong here. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `overloaded`: Too busy. `unavailable`: Not available for now. `timeout`: The request took too long. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     listProcesses: {
         parameters: {
             query?: never;
@@ -5664,6 +6683,309 @@ export interface operations {
             };
             /** @description `forbidden`: Not allowed. `insufficient-scope`: The API key lacks a scope. `csrf-header-missing`: A header is missing. */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `rate-limited`: Too many requests. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: Something went wrong here. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `overloaded`: Too busy. `unavailable`: Not available for now. `timeout`: The request took too long. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    drainWorker: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The process. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewDrain"];
+            };
+        };
+        responses: {
+            /** @description It takes no new jobs. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Draining"];
+                };
+            };
+            /** @description `invalid-request`: The request cannot be understood. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthenticated`: Not signed in. `session-expired`: The session token has expired. `session-ended`: The session has ended. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden`: Not allowed. `insufficient-scope`: The API key lacks a scope. `csrf-header-missing`: A header is missing. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not-found`: Not found. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `body-too-large`: The body is too long. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported-media-type`: The body has an unknown type. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid-parameter`: A parameter is missing or wrong. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `rate-limited`: Too many requests. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: Something went wrong here. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `overloaded`: Too busy. `unavailable`: Not available for now. `timeout`: The request took too long. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    resumeWorker: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The process. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It takes jobs. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Undrained"];
+                };
+            };
+            /** @description `invalid-request`: The request cannot be understood. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthenticated`: Not signed in. `session-expired`: The session token has expired. `session-ended`: The session has ended. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden`: Not allowed. `insufficient-scope`: The API key lacks a scope. `csrf-header-missing`: A header is missing. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not-found`: Not found. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid-parameter`: A parameter is missing or wrong. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `rate-limited`: Too many requests. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: Something went wrong here. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `overloaded`: Too busy. `unavailable`: Not available for now. `timeout`: The request took too long. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getUsage: {
+        parameters: {
+            query?: {
+                by?: "calls" | "refreshes" | "failures" | "forced";
+                /** @description How many days, today included: 1 to 366. */
+                days?: number;
+                /** @description How many users are ranked: 1 to 200. */
+                limit?: number;
+                /** @description One user's days only. */
+                user?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What was done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Usage"];
+                };
+            };
+            /** @description `invalid-request`: The request cannot be understood. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthenticated`: Not signed in. `session-expired`: The session token has expired. `session-ended`: The session has ended. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden`: Not allowed. `insufficient-scope`: The API key lacks a scope. `csrf-header-missing`: A header is missing. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid-parameter`: A parameter is missing or wrong. */
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -71,9 +71,16 @@ export function WhatItMeans({ connection, always = false }: { connection: Connec
   const now = useNow(10_000);
   const said = standing(connection, now) ?? (always ? stateWords(connection.state).meaning : undefined);
   const warning = consentWarning(connection, now);
-  if (said === undefined && warning === undefined) return null;
+  const isPaused = Boolean(connection.paused) && connection.state !== 'disconnected';
+  if (said === undefined && warning === undefined && !isPaused) return null;
   return (
     <div className="connection-meaning">
+      {isPaused && (
+        <p className="notice" data-tone="warn">
+          Whoever runs Evergrant has paused the refreshes of this account: “{connection.paused?.why}”. They go
+          on when the pause ends; you need not do anything.
+        </p>
+      )}
       {said !== undefined && <p>{said}</p>}
       {warning !== undefined && (
         <p className="notice" data-tone="warn">

@@ -3,7 +3,7 @@ import { getRouteApi, Link } from '@tanstack/react-router';
 import { Fragment, type ReactNode, useState } from 'react';
 
 import { useDisconnect, useRefreshNow } from '../../app/connections';
-import { StateBadge } from '../../components/Badge';
+import { Badge, StateBadge } from '../../components/Badge';
 import { Button } from '../../components/Button';
 import { Card } from '../../components/Card';
 import { CopyId } from '../../components/CopyId';
@@ -17,6 +17,7 @@ import { AttemptsTable } from '../connections/AttemptsTable';
 import { ConnectionTimes } from '../connections/ConnectionTimes';
 import { AuditTable } from './AuditTable';
 import { JobsTable } from './JobsTable';
+import { OrderLine, PauseButton } from './PauseButton';
 import { storyQuery, useReadAgain } from './queries';
 import type { Connection, ConnectionStory } from './shapes';
 import { reasonLabel, STATE_MEANINGS } from './words';
@@ -54,12 +55,17 @@ export function OpsConnectionPage() {
 function Story({ story }: { story: ConnectionStory }) {
   const { connection, key, attempts, failed_jobs: jobs, audit } = story;
   const { name } = accountWords(connection);
-  const { state, reason, last_error, user } = connection;
+  const { state, reason, last_error, user, paused } = connection;
   return (
     <>
       <PageHead
         title={name}
-        beside={<StateBadge state={state} />}
+        beside={
+          <>
+            <StateBadge state={state} />
+            {paused && <Badge tone="warn">Paused</Badge>}
+          </>
+        }
         description={`${providerWords(connection.provider)}, of ${user}`}
         actions={<Actions connection={connection} />}
       />
@@ -69,6 +75,11 @@ function Story({ story }: { story: ConnectionStory }) {
             <p className="prose">
               {STATE_MEANINGS[state]} {reason && state !== 'disconnected' && `${reasonLabel(reason)}.`}
             </p>
+            {paused && (
+              <div className="notice" data-tone="warn">
+                <OrderLine order={paused} what="Paused" />
+              </div>
+            )}
             {last_error && (
               <p className="notice" data-tone={state === 'needs_reauth' ? 'bad' : 'warn'}>
                 {capital(last_error)}
@@ -170,7 +181,7 @@ function Actions({ connection }: { connection: Connection }) {
   if (isGone) return null;
   return (
     <>
-      {connection.state !== 'needs_reauth' && (
+      {connection.state !== 'needs_reauth' && !connection.paused && (
         <Button
           icon="refresh"
           isPending={refresh.isPending}
@@ -181,6 +192,10 @@ function Actions({ connection }: { connection: Connection }) {
           Refresh now
         </Button>
       )}
+      <PauseButton
+        target={{ kind: 'connection', name: connection.id, called: name }}
+        paused={connection.paused}
+      />
       <Button
         icon="unlink"
         isPending={disconnect.isPending}

@@ -2,6 +2,7 @@ import { Link, Outlet } from '@tanstack/react-router';
 
 import '../../styles/ops.css';
 import { useKeptFocus } from './focus';
+import { PausedBand } from './PausedBand';
 
 const current = { 'aria-current': 'page' } as const;
 
@@ -23,7 +24,11 @@ export function OpsLayout() {
         <Link to="/ops/failed-jobs" activeOptions={{ includeSearch: false }} activeProps={current}>
           Failed jobs
         </Link>
+        <Link to="/ops/pauses" activeOptions={{ includeSearch: false }} activeProps={current}>
+          Pauses
+        </Link>
       </nav>
+      <PausedBand />
       <Outlet />
     </>
   );

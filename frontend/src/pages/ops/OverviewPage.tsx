@@ -10,6 +10,7 @@ import { STATES, type Tone } from '../../lib/words';
 import { ActivityCharts } from './ActivityCharts';
 import { ProviderApps } from './ProviderApps';
 import { overviewQuery } from './queries';
+import { Queues } from './Queues';
 import type { Overview } from './shapes';
 import { many, number } from './words';
 
@@ -48,7 +49,7 @@ export function OverviewPage() {
 }
 
 function Standing({ overview, isOld }: { overview: Overview; isOld: boolean }) {
-  const { notes, provider_apps: apps, processes } = overview;
+  const { notes, provider_apps: apps, processes, queues } = overview;
   const isAlone = processes && !['serve', 'worker'].some((role) => (processes[role] ?? 0) > 0);
   return (
     <>
@@ -72,6 +73,7 @@ function Standing({ overview, isOld }: { overview: Overview; isOld: boolean }) {
       )}
       <Tiles overview={overview} />
       <ProviderApps apps={apps ?? null} />
+      <Queues queues={queues} />
     </>
   );
 }
@@ -98,6 +100,13 @@ function Tiles({ overview }: { overview: Overview }) {
         tone={toneOf(expired, 'bad')}
         value={expired}
         to={{ to: '/ops/connections', search: { expired: 'true' } }}
+      />
+      <Tile
+        label="Paused"
+        tone={connections?.paused === 0 ? 'neutral' : toneOf(connections?.paused, 'warn')}
+        value={connections?.paused}
+        note="One by one"
+        to={{ to: '/ops/pauses' }}
       />
       <Tile label="Refreshed" value={connections?.refreshed} note="Within the last hour" />
       <Tile

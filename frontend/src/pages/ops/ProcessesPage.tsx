@@ -8,6 +8,7 @@ import { PageHead } from '../../components/PageHead';
 import { EmptyState, ErrorState, Skeleton } from '../../components/States';
 import { Countdown } from '../../components/Time';
 import { type DataColumn, DataTable } from './DataTable';
+import { DrainButton } from './DrainButton';
 import { keyTrouble } from './keys';
 import { processesQuery } from './queries';
 import type { Process } from './shapes';
@@ -17,7 +18,7 @@ const columns: readonly DataColumn<Process>[] = [
   {
     id: 'role',
     header: 'What it runs',
-    cell: ({ role, leads, is_this }) => (
+    cell: ({ role, leads, is_this, drain }) => (
       <span className="app-head">
         <strong>{roleWords(role)}</strong>
         {leads === true && (
@@ -28,6 +29,11 @@ const columns: readonly DataColumn<Process>[] = [
         {leads === null && (
           <Badge tone="neutral" title="Several could lead; one of them does.">
             May lead
+          </Badge>
+        )}
+        {drain && (
+          <Badge tone={drain.done_at ? 'info' : 'warn'} title={`${drain.by}: ${drain.why}`}>
+            {drain.done_at ? 'Drained' : 'Draining'}
           </Badge>
         )}
         {is_this && (
@@ -55,6 +61,13 @@ const columns: readonly DataColumn<Process>[] = [
         ))}
       </span>
     ),
+  },
+  {
+    id: 'deed',
+    header: 'What to do',
+    isSilent: true,
+    align: 'end',
+    cell: (process) => process.runs_workers && <DrainButton process={process} />,
   },
 ];
 

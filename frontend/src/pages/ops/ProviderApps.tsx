@@ -3,6 +3,7 @@ import { Card } from '../../components/Card';
 import { EmptyState } from '../../components/States';
 import { Countdown, RelativeTime } from '../../components/Time';
 import { providerWords } from '../../lib/words';
+import { OrderLine, PauseButton } from './PauseButton';
 import type { ProviderApp } from './shapes';
 import { appWords } from './words';
 
@@ -30,7 +31,7 @@ export function ProviderApps({ apps }: { apps: ProviderApp[] | null }) {
 }
 
 function App({ app }: { app: ProviderApp }) {
-  const { provider, state, since, probe_at, code, message } = app;
+  const { provider, state, since, probe_at, code, message, paused } = app;
   const { label, tone, advice } = appWords(app);
   const isHeld = state !== 'open';
   const name = providerWords(provider);
@@ -40,6 +41,7 @@ function App({ app }: { app: ProviderApp }) {
         <h3>{name}</h3>
         {name !== provider && <code className="muted small">{provider}</code>}
         <Badge tone={tone}>{label}</Badge>
+        {paused && <Badge tone="warn">Paused</Badge>}
         {isHeld && (
           <span className="muted small">
             since <RelativeTime at={since} none="unknown" withLocal />
@@ -50,8 +52,13 @@ function App({ app }: { app: ProviderApp }) {
             )}
           </span>
         )}
+        <span className="app-actions">
+          <PauseButton size="sm" target={{ kind: 'app', name: provider }} paused={paused} />
+        </span>
       </div>
-      <p className="small prose">{advice}</p>
+      {paused && <OrderLine order={paused} what="Paused" />}
+      {/* Whatever its state is, a pause is what counts until it ends. */}
+      {(!paused || isHeld) && <p className="small prose">{advice}</p>}
       {isHeld && (message ?? code) && (
         <p className="small muted">
           {message} {code && <code>{code}</code>}

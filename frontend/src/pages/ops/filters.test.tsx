@@ -93,6 +93,7 @@ test('each page of many jobs is added to those before', () => {
     outcomes: { published: 199, needs_reauth: 1 },
     left_open: [],
     more: false,
+    wait_ms: 0,
     total_is_at_least: false,
   };
   expect(added(before, page)).toEqual({

@@ -19,10 +19,10 @@ import type {
   Processes,
 } from './shapes';
 
-const OPS = ['ops'] as const;
+export const OPS = ['ops'] as const;
 const JOBS = [...OPS, 'failed-jobs'] as const;
 /** Pages of operators stay on a screen on the wall: what they show is at most this old. */
-const EVERY_MS = 15_000;
+export const EVERY_MS = 15_000;
 export const PAGE_SIZE = 50;
 
 export const overviewQuery = queryOptions({

@@ -102,6 +102,13 @@ const ACTIONS: Record<string, string> = {
   replay_job: 'Replay',
   discard_job: 'Discard',
   refresh_connection: 'Refresh by hand',
+  pause: 'Pause',
+  resume: 'Resume',
+  drain_worker: 'Drain',
+  resume_worker: 'Take back in',
+  rotate_key: 'Rotate the key',
+  reencrypt: 'Encrypt again',
+  retire_key: 'Retire a key',
   disconnect_connection: 'Disconnect',
 };
 
