@@ -480,6 +480,7 @@ pub trait Store:
     + Keys
     + Operations
     + Usage
+    + Webhooks
 {
 }
 
@@ -498,6 +499,7 @@ impl<T> Store for T where
         + Keys
         + Operations
         + Usage
+        + Webhooks
 {
 }
 

@@ -14,6 +14,7 @@ use crate::connection::Connection;
 use crate::ids::{ConnectionId, EndpointId, MessageId, ProviderName, UserId, Version};
 use crate::secret::Secret;
 use crate::state::{Reason, State, words};
+use crate::timing::until;
 
 // ------------------------------------------------------------------------------------------------------------ messages
 
@@ -56,6 +57,8 @@ pub struct Message {
     /// The body, byte for byte as it is signed and sent.
     pub payload: String,
 }
+
+const DAY_SECS: u64 = 24 * 60 * 60;
 
 /// A connection as messages name it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -104,7 +107,8 @@ impl Message {
     }
 
     /// About a consent that ends.
-    pub fn of_consent(subject: &Subject, ends_at: Timestamp, days: u16, at: Timestamp) -> Self {
+    pub fn of_consent(subject: &Subject, ends_at: Timestamp, at: Timestamp) -> Self {
+        let days = until(at, ends_at).as_secs().div_ceil(DAY_SECS);
         let mut data = told(subject);
         data.insert("consent_ends_at".to_owned(), json!(ends_at.to_rfc3339_opts(SecondsFormat::Millis, true)));
         data.insert("days_left".to_owned(), json!(days));

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use evergrant_contract::ids::ConnectionId;
+use evergrant_contract::ids::{ConnectionId, EndpointId};
 use evergrant_contract::secret::Secret;
 use zeroize::Zeroizing;
 
@@ -15,11 +15,13 @@ pub enum Field {
     RefreshToken,
     /// A provider's answer that could not be used and may hold a rotated secret.
     UnreadAnswer,
+    /// What messages to a receiver of webhooks are signed with. Its place has the endpoint's id for the row.
+    WebhookSecret,
 }
 
 impl Field {
     /// Every field.
-    pub const ALL: [Self; 3] = [Self::AccessToken, Self::RefreshToken, Self::UnreadAnswer];
+    pub const ALL: [Self; 4] = [Self::AccessToken, Self::RefreshToken, Self::UnreadAnswer, Self::WebhookSecret];
 
     /// One letter, written into every stored row: never change one.
     const fn letter(self) -> char {
@@ -27,6 +29,7 @@ impl Field {
             Self::AccessToken => 'a',
             Self::RefreshToken => 'r',
             Self::UnreadAnswer => 'u',
+            Self::WebhookSecret => 'w',
         }
     }
 }
@@ -38,6 +41,13 @@ pub struct Place {
     pub connection: ConnectionId,
     /// The column.
     pub field: Field,
+}
+
+impl Place {
+    /// Where the secret of a receiver of webhooks belongs.
+    pub fn of_endpoint(id: EndpointId) -> Self {
+        Self { connection: id.uuid().into(), field: Field::WebhookSecret }
+    }
 }
 
 /// What is wrong with a decrypted plaintext.
@@ -95,7 +105,7 @@ mod tests {
         let text = wrap(place(Field::RefreshToken), &Secret::new("Atzr|x"));
         assert_eq!(text.as_str(), "eg1:018f0000000070008000000000000001:r:Atzr|x");
         assert_eq!(HEADER_LEN, text.len() - "Atzr|x".len());
-        assert_eq!(Field::ALL.map(Field::letter), ['a', 'r', 'u']);
+        assert_eq!(Field::ALL.map(Field::letter), ['a', 'r', 'u', 'w']);
     }
 
     #[test]

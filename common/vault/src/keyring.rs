@@ -119,6 +119,13 @@ impl Keyring {
         self.decrypt(ciphertext).map(|text| Secret::new(text.as_str()))
     }
 
+    /// The key that a ciphertext is under, if it is one of these.
+    pub fn key_of(&self, ciphertext: &Ciphertext) -> Option<&Fingerprint> {
+        let opens =
+            |key: &&Key| key.cipher.decrypt_at_time(ciphertext.as_str(), None, TIMELESS).map(Zeroizing::new).is_ok();
+        self.keys().find(opens).map(|key| &key.fingerprint)
+    }
+
     fn keys(&self) -> impl Iterator<Item = &Key> {
         std::iter::once(&self.first).chain(&self.rest)
     }
@@ -232,6 +239,8 @@ mod tests {
         let place = place(1, Field::AccessToken);
         let old_row = before.seal(place, &Secret::new("a"));
         let new_row = during.seal(place, &Secret::new("b"));
+        assert_eq!(during.key_of(&old_row), Some(before.primary()));
+        assert_eq!((during.key_of(&new_row), before.key_of(&new_row)), (Some(after.primary()), None));
         assert_eq!(exposed(during.open(place, &old_row)), Ok("a".to_owned()));
         assert_eq!(exposed(after.open(place, &new_row)), Ok("b".to_owned()));
         assert_eq!(exposed(after.open(place, &old_row)), Err(OpenError::UnknownKey));

@@ -11,7 +11,15 @@ use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, PgConnection};
 use uuid::Uuid;
 
 /// The migrations of this release.
-pub(crate) const MIGRATIONS: [&str; 3] = ["0001_engine", "0002_people", "0003_operations"];
+pub(crate) const MIGRATIONS: [&str; 7] = [
+    "0001_engine",
+    "0002_people",
+    "0003_operations",
+    "0004_pauses",
+    "0005_webhooks",
+    "0006_key_rotation",
+    "0007_usage",
+];
 
 /// A database with all migrations; dropped with this.
 pub(crate) struct Database {

@@ -59,7 +59,11 @@ pub(in crate::conformance) async fn put(store: &dyn Store, new: NewConnection) -
     }
 }
 
-pub(in crate::conformance) async fn put_all(store: &dyn Store, new: Vec<NewConnection>, if_present: IfPresent) -> Vec<Stored> {
+pub(in crate::conformance) async fn put_all(
+    store: &dyn Store,
+    new: Vec<NewConnection>,
+    if_present: IfPresent,
+) -> Vec<Stored> {
     store.put(new, if_present).await.expect("a working store takes connections")
 }
 

@@ -38,7 +38,9 @@ impl Connections for MemoryStore {
         row.version = row.version.next();
         row.account.clone_from(&consent.account);
         row.consent(consent, self.primary());
-        Ok(Reconnected::Done(row.version))
+        let version = row.version;
+        tables.moved(id, to_millis(self.clock.now()));
+        Ok(Reconnected::Done(version))
     }
 
     async fn find(&self, id: ConnectionId) -> Result<Option<Connection>, StoreError> {
@@ -70,19 +72,22 @@ impl Connections for MemoryStore {
     async fn disconnect(&self, id: ConnectionId) -> Result<bool, StoreError> {
         let mut tables = self.tables()?;
         let row = tables.connections.get_mut(&id).filter(|row| row.standing.state != State::Disconnected);
-        Ok(row.map(disconnect).is_some())
+        let is_ended = row.map(disconnect).is_some();
+        tables.moved(id, self.clock.now());
+        Ok(is_ended)
     }
 
     async fn restore_decryptable(&self, now: Timestamp) -> Result<u64, StoreError> {
         let mut tables = self.tables()?;
         let quarantined = tables.connections.values_mut().filter(|row| row.reason == Some(Reason::Undecryptable));
-        let mut restored = 0;
+        let mut restored = Vec::new();
         for row in quarantined.filter(|row| row.opens(self.keys()) && row.refresh_token.is_some()) {
             (row.standing, row.reason, row.refresh_at) = (Standing::ACTIVE, None, Some(now));
             row.last_error = None;
-            restored += 1;
+            restored.push(row.id);
         }
-        Ok(restored)
+        restored.iter().for_each(|id| tables.moved(*id, now));
+        Ok(u64::try_from(restored.len()).unwrap_or(u64::MAX))
     }
 
     async fn attempts(&self, id: ConnectionId, limit: u32) -> Result<Vec<Attempt>, StoreError> {
@@ -116,7 +121,9 @@ fn put(tables: &mut Tables, new: NewConnection, if_present: IfPresent, key: &str
         (Some(row), IfPresent::Replace) => {
             row.version = row.version.next();
             row.consent(new, key);
-            Stored::Replaced(row.id)
+            let id = row.id;
+            tables.moved(id, now);
+            Stored::Replaced(id)
         }
         (None, _) => {
             let row = Row::new(new, key, now);

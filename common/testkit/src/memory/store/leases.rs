@@ -98,10 +98,12 @@ fn settle(tables: &mut Tables, settlement: Settlement, keys: &[String]) -> Settl
         return Settled::Lost;
     }
     write(row, &settlement, keys);
+    let version = row.version;
+    tables.moved(lease.connection, settlement.decided_at);
     if let Some(job) = settlement.failed_job {
         tables.failed_jobs.entry(job.id).or_insert(job);
     }
-    Settled::Written(row.version)
+    Settled::Written(version)
 }
 
 fn write(row: &mut Row, settlement: &Settlement, keys: &[String]) {

@@ -8,7 +8,7 @@ use evergrant_contract::connection::{AccessToken, Connection, NewConnection, Set
 use evergrant_contract::controls::{Order, PauseTarget};
 use evergrant_contract::failed_job::FailedJob;
 use evergrant_contract::ids::{
-    ApiKeyId, AuditId, ConnectionId, JobId, ProcessId, ProviderName, SessionId, UserId, Version,
+    ApiKeyId, AuditId, ConnectionId, EndpointId, JobId, MessageId, ProcessId, ProviderName, SessionId, UserId, Version,
 };
 use evergrant_contract::operations::{AuditEntry, Series};
 use evergrant_contract::people::{ApiKey, Flow, Session, User};
@@ -18,6 +18,9 @@ use evergrant_contract::state::{Reason, State};
 use evergrant_contract::transition::Standing;
 use evergrant_contract::usage::{Counts, Day};
 use evergrant_contract::verdict::Attempt;
+use evergrant_contract::webhook::{Message, news};
+
+use super::webhooks::{DeliveryRow, EndpointRow};
 
 #[derive(Default)]
 pub(super) struct Tables {
@@ -37,6 +40,9 @@ pub(super) struct Tables {
     pub(super) activity: BTreeMap<ActivityKey, u64>,
     pub(super) usage: BTreeMap<(Day, ProviderName, UserId), Counts>,
     pub(super) uses: BTreeMap<ConnectionId, Timestamp>,
+    pub(super) endpoints: BTreeMap<EndpointId, EndpointRow>,
+    pub(super) messages: BTreeMap<MessageId, Message>,
+    pub(super) deliveries: BTreeMap<(EndpointId, MessageId), DeliveryRow>,
     pub(super) settlements: Vec<(Settlement, Settled)>,
     pub(super) down: bool,
     pub(super) failing_calls: u32,
@@ -93,6 +99,10 @@ pub(super) struct Row {
     pub(super) attempts: Vec<Attempt>,
     pub(super) paused: Option<Order>,
     pub(super) created_at: Timestamp,
+    /// What receivers of webhooks were told last and still holds.
+    pub(super) told: Option<State>,
+    /// The fewest days before the end of its consent that they were told of.
+    pub(super) expiry_told: Option<u16>,
 }
 
 impl Row {
@@ -123,8 +133,12 @@ impl Row {
             attempts: Vec::new(),
             paused: None,
             created_at,
+            told: None,
+            expiry_told: None,
         };
         row.consent(new, key);
+        // How it begins is nobody's news; what becomes of it is.
+        row.told = news(None, row.standing.state).0;
         row
     }
 
@@ -139,6 +153,7 @@ impl Row {
         self.expires_at = new.expires_at;
         self.consent_at = new.consent_at;
         self.refresh_expires_at = new.refresh_expires_at;
+        self.expiry_told = None;
         self.last_error = None;
         self.unread_answer = None;
         self.give_lease_back();

@@ -32,7 +32,12 @@ impl Schedule for MemoryStore {
 
     async fn next_refresh_at(&self, provider: &ProviderName) -> Result<Option<Timestamp>, StoreError> {
         let tables = self.tables()?;
-        Ok(tables.connections.values().filter(|row| row.provider == *provider && row.paused.is_none()).filter_map(|row| row.refresh_at).min())
+        Ok(tables
+            .connections
+            .values()
+            .filter(|row| row.provider == *provider && row.paused.is_none())
+            .filter_map(|row| row.refresh_at)
+            .min())
     }
 }
 
