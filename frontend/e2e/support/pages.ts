@@ -72,6 +72,8 @@ export async function visitAll(
   await at('operations-connections-none', '/ops/connections?state=disconnected');
   await at('operations-connection', `/ops/connections/${id}`);
   await at('operations-processes', '/ops/processes');
+  await at('operations-pauses', '/ops/pauses');
+  await at('operations-keys', '/ops/keys');
   await at('operations-failed-jobs', '/ops/failed-jobs');
   await page.getByRole('table').getByRole('link').first().click();
   await expect(page.getByRole('heading', { name: 'What went wrong' })).toBeVisible();

@@ -162,6 +162,12 @@ const opsPauses = createRoute({
   component: lazyRouteComponent(() => import('../pages/ops/PausesPage'), 'PausesPage'),
 });
 
+const opsKeys = createRoute({
+  getParentRoute: () => ops,
+  path: '/keys',
+  component: lazyRouteComponent(() => import('../pages/ops/KeysPage'), 'KeysPage'),
+});
+
 const tree = root.addChildren([
   index,
   signInRoute,
@@ -179,6 +185,7 @@ const tree = root.addChildren([
       opsFailedJobs,
       opsFailedJob,
       opsPauses,
+      opsKeys,
     ]),
   ]),
 ]);

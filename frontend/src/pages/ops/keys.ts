@@ -1,7 +1,8 @@
 /** Whether all processes can read what the others write. */
 
-import type { Tone } from '../../lib/words';
-import type { Process } from './shapes';
+import type { Tone, Words } from '../../lib/words';
+import type { EncryptionKey, EncryptionKeys, Process } from './shapes';
+import { many } from './words';
 
 interface Trouble {
   readonly tone: Tone;
@@ -28,4 +29,87 @@ export function keyTrouble(processes: readonly Pick<Process, 'primary_key' | 'ke
     };
   }
   return undefined;
+}
+
+const KEY_ROLES: Record<EncryptionKey['role'], Words> = {
+  encrypts: { label: 'Encrypts', tone: 'good', meaning: 'Whatever is written now is written with it.' },
+  decrypts: {
+    label: 'Only decrypts',
+    tone: 'neutral',
+    meaning: 'Processes can read what was written with it, and write nothing with it.',
+  },
+  missing: {
+    label: 'Missing',
+    tone: 'bad',
+    meaning: 'Rows need it and no live process has it: give it back to every process.',
+  },
+};
+
+export const keyRoleWords = (role: EncryptionKey['role']): Words => KEY_ROLES[role];
+
+/** Processes by what they run: `2 × worker, api`. */
+export function holders(found: EncryptionKey['lacking']): string {
+  const counts = new Map<string, number>();
+  for (const { role } of found) counts.set(role, (counts.get(role) ?? 0) + 1);
+  const words = [...counts].map(([role, count]) => (count === 1 ? role : `${count} × ${role}`));
+  return words.join(', ') || 'None';
+}
+
+/** How many rows in a hundred are under a key that encrypts. 100 only when all are, 0 only when none is. */
+export function movedShare({ rows, rows_left }: Pick<EncryptionKeys, 'rows' | 'rows_left'>): number {
+  if (rows_left <= 0 || rows <= 0) return 100;
+  if (rows_left >= rows) return 0;
+  return Math.min(99, Math.max(1, Math.round((100 * (rows - rows_left)) / rows)));
+}
+
+/** How the keys stand, worst first. */
+export function standingOf({ keys, rows_left, rows_missing_their_key: missing }: EncryptionKeys): Trouble {
+  const blind = keys.find(({ role, lacking }) => role === 'encrypts' && lacking.length > 0);
+  if (missing > 0) {
+    return {
+      tone: 'bad',
+      title: 'Rows need a key that no live process has',
+      text: `${many(missing, 'row')} cannot be read. Give the missing key back to every process, behind the present one, before anybody is asked to connect again.`,
+    };
+  }
+  if (blind) {
+    return {
+      tone: 'bad',
+      title: 'Processes have different encryption keys',
+      text: `${holders(blind.lacking)} cannot read what is written with ${blind.fingerprint}. Give every process the same list of keys and restart those that lack one.`,
+    };
+  }
+  if (keys.filter(({ role }) => role === 'encrypts').length > 1) {
+    return {
+      tone: 'warn',
+      title: 'Processes encrypt with different keys',
+      text: 'All can read all, as during a change of keys. Finish it: let every process encrypt with the newest key.',
+    };
+  }
+  if (rows_left > 0) {
+    return {
+      tone: 'info',
+      title: 'Rows are being encrypted again',
+      text: 'Keep the former keys until no row is left under them. Refreshes go on meanwhile.',
+    };
+  }
+  return { tone: 'good', title: 'All is well', text: '' };
+}
+
+/** What to do next to change keys, or to finish a change. */
+export function nextStep(view: EncryptionKeys): string {
+  const { keys, rows_left } = view;
+  if (standingOf(view).tone === 'bad') return 'Mend what is said above first.';
+  const waiting = keys.find(
+    ({ role, rows, lacking }) => role === 'decrypts' && rows === 0 && lacking.length > 0,
+  );
+  if (waiting) {
+    return `A key was given to some processes and not yet to ${holders(waiting.lacking)}. Give it to those as well, behind the present key, before any process encrypts with it.`;
+  }
+  if (rows_left > 0) return 'Wait until no row is left under a former key, and keep those keys until then.';
+  const idle = keys.filter(({ is_idle }) => is_idle);
+  if (idle.length > 0) {
+    return `No row needs ${idle.map(({ fingerprint }) => fingerprint).join(', ')}. If it is a new key, put it first in FERNET_KEY of every process. If it is a former one, take it out; keep it with the backups that need it.`;
+  }
+  return 'To change keys, run “evergrant keys generate”, put the new key behind the present one in FERNET_KEY of every process, and restart them one after the other.';
 }

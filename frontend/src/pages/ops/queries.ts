@@ -13,6 +13,7 @@ import type {
   ConnectionPage,
   ConnectionStory,
   Dealt,
+  EncryptionKeys,
   FailedJobPage,
   FailedJobStory,
   Overview,
@@ -53,6 +54,12 @@ export function activityQuery(span: Span) {
 export const processesQuery = queryOptions({
   queryKey: [...OPS, 'processes'],
   queryFn: async ({ signal }) => (await api.get<Processes>('/ops/processes', { signal })).data.items,
+  refetchInterval: EVERY_MS,
+});
+
+export const keysQuery = queryOptions({
+  queryKey: [...OPS, 'keys'],
+  queryFn: async ({ signal }) => (await api.get<EncryptionKeys>('/ops/keys', { signal })).data,
   refetchInterval: EVERY_MS,
 });
 
