@@ -28,7 +28,7 @@ pub enum ConnectionsCommand {
     Show(ShowArgs),
     /// Count connections: by state, due, expired, refreshed since a time.
     #[command(after_help = "Examples:\n  evergrant connections stats --since 1h --json")]
-    Stats(StatsArgs),
+    Stats(CountArgs),
     /// Take over connections from a file.
     ///
     /// Reads our own rows (user_id, provider, account, label, access_token, refresh_token, expires_at, scopes,
@@ -145,7 +145,7 @@ pub struct ShowArgs {
 
 /// What `connections stats` takes.
 #[derive(Debug, Args)]
-pub struct StatsArgs {
+pub struct CountArgs {
     /// Count as refreshed what was refreshed since: a time such as 2026-11-23T12:00:00Z, or how long ago, such as 10m.
     #[arg(long, value_name = "TIME", default_value = "24h")]
     pub since: Since,

@@ -6,6 +6,7 @@ mod access;
 mod connections;
 mod controls;
 mod jobs;
+mod keys;
 mod stats;
 #[cfg(test)]
 mod tests;
@@ -20,13 +21,14 @@ pub use access::{
     AddUserArgs, ApiKeysCommand, CreateKeyArgs, ListUsersArgs, RevokeKeyArgs, SetUserArgs, UserArgs, UsersCommand,
 };
 pub use connections::{
-    ConnectionFilterArgs, ConnectionsCommand, DisconnectArgs, ImportArgs, ListArgs, OperatorArgs, RefreshArgs,
-    ShowArgs, Since, StatsArgs,
+    ConnectionFilterArgs, ConnectionsCommand, CountArgs, DisconnectArgs, ImportArgs, ListArgs, OperatorArgs,
+    RefreshArgs, ShowArgs, Since,
 };
 pub use controls::{
     DrainArgs, PauseArgs, PauseCommand, PausesArgs, ResumeArgs, ResumeCommand, ResumeWorkerArgs, WorkersCommand,
 };
 pub use jobs::{DiscardArgs, ExportArgs, JobArgs, JobFilterArgs, JobsCommand, ListJobsArgs, ReplayArgs, WhichJobsArgs};
+pub use keys::{KeysCommand, ReencryptArgs, RetireKeyArgs, RotateKeyArgs};
 pub use stats::StatsArgs;
 pub use trial::{DemoArgs, SimArgs};
 
@@ -158,7 +160,7 @@ pub enum Command {
     /// List the processes that take jobs, take one out, or back in.
     #[command(subcommand)]
     Workers(WorkersCommand),
-    /// Make encryption keys, or see which are in use.
+    /// Make encryption keys, see which are in use, bring a new one into use, or give up an old one.
     #[command(subcommand)]
     Keys(KeysCommand),
     /// Make, list or change the people who may sign in.
@@ -195,19 +197,6 @@ pub struct HealthcheckArgs {
     /// How it is printed.
     #[command(flatten)]
     pub output: JsonArg,
-}
-
-/// What can be done with keys.
-#[derive(Debug, Subcommand)]
-pub enum KeysCommand {
-    /// Print a new key for FERNET_KEY.
-    ///
-    /// Several keys are separated by commas: the first encrypts, all decrypt. To change keys, give every process the new
-    /// key behind the old one; then, before the old one. The old key can go when `evergrant keys list` shows no rows
-    /// under it. docs/OPERATIONS.md has the steps.
-    Generate(JsonArg),
-    /// Show the fingerprints of the keys given, of those that peers use, and of those that rows are encrypted with.
-    List(JsonArg),
 }
 
 impl Cli {

@@ -20,7 +20,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::{actor, clock, keyring, one_line, refresh, refused, with_store};
-use crate::cli::{ConnectionsCommand, DisconnectArgs, ImportArgs, ListArgs, ShowArgs, StatsArgs};
+use crate::cli::{ConnectionsCommand, CountArgs, DisconnectArgs, ImportArgs, ListArgs, ShowArgs};
 use crate::clock::SystemChance;
 use crate::config::Config;
 use crate::exit::{Exit, Failed};
@@ -155,7 +155,7 @@ fn columns<V: std::fmt::Display>(facts: impl IntoIterator<Item = (&'static str, 
     })
 }
 
-async fn stats(store: &dyn Store, args: &StatsArgs) -> Result<(), Failed> {
+async fn stats(store: &dyn Store, args: &CountArgs) -> Result<(), Failed> {
     let now = clock().now();
     let stats = store.stats(now, args.since.at(now)).await?;
     Ok(Output::stdout(args.output.json).data(&stats, stats_text)?)
