@@ -4,8 +4,10 @@ use std::fmt;
 use std::io::Write;
 use std::process::ExitCode;
 
+use evergrant_traces::Traces;
+
 use crate::cli::Cli;
-use crate::config::{Config, Problem};
+use crate::config::{Config, Loaded, Problem};
 use crate::exit::{Exit, Failed, story};
 use crate::{output, telemetry};
 
@@ -26,13 +28,31 @@ impl fmt::Display for Refused {
 pub fn begin(cli: &Cli) -> Result<Config, Failed> {
     let loaded = cli.sources().load().map_err(|error| Failed::new(Exit::Config, error))?;
     telemetry::log_to_stderr(&loaded.config.log).map_err(|error| Failed::new(Exit::Config, error))?;
+    Ok(introduced(loaded))
+}
+
+/// What a process with a role begins with: the same, checked, and traces if there is a collector. Within a runtime.
+pub fn begin_serving(cli: &Cli, role: &'static str) -> Result<(Config, Option<Traces>), Failed> {
+    let loaded = cli.sources().load().map_err(|error| Failed::new(Exit::Config, error))?;
+    let checked = loaded.config.check();
+    let Config { log, telemetry, .. } = &loaded.config;
+    // What is refused may be the collector's.
+    let telemetry = checked.is_ok().then_some(telemetry);
+    let traces = telemetry::log_and_trace(log, telemetry, role).map_err(|error| Failed::new(Exit::Config, error))?;
+    let config = introduced(loaded);
+    checked.map_err(|problems| Failed::new(Exit::Config, Refused(problems)))?;
+    Ok((config, traces))
+}
+
+/// Tells what there is to tell of how a configuration came about.
+fn introduced(loaded: Loaded) -> Config {
     if let Some(file) = &loaded.file {
         tracing::debug!(file = %file.display(), "Configuration file read");
     }
     for note in loaded.notes {
         tracing::warn!("{note}");
     }
-    Ok(loaded.config)
+    loaded.config
 }
 
 /// Like [`begin`], but nothing is logged unless a level is asked for: the command prints a view of its own.

@@ -14,9 +14,10 @@ const EDGES: &[(&str, &[&str])] = &[
     ("cluster", &["contract", "vault"]),
     ("provider", &["contract"]),
     ("scheduler", &["contract"]),
-    ("workers", &["contract"]),
+    ("traces", &["contract"]),
+    ("workers", &["contract", "traces"]),
     ("amc", &["contract"]),
-    ("api", &["contract", "amc"]),
+    ("api", &["contract", "amc", "traces"]),
     ("sim", &[]),
     ("testkit", &["contract"]),
 ];
@@ -27,7 +28,8 @@ const NAMED_ONLY_BY: &[(&str, &[&str])] = &[
     ("apalis", &["embedded"]),
     ("apalis-core", &["embedded"]),
     ("fernet", &["vault"]),
-    ("reqwest", &["amc", "provider"]),
+    ("opentelemetry", &["traces"]),
+    ("reqwest", &["amc", "provider", "traces"]), // traces: batches of spans for the collector
     ("sqlx", &["cluster", "embedded"]),
 ];
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use evergrant_contract::secret::Secret;
 use url::Url;
 
+use super::headers::headers_of;
 use super::{Config, Mode};
 
 /// The longest pause between two tries inside one job.
@@ -56,6 +57,7 @@ impl Config {
         self.check_api(&mut problems);
         self.check_auth(&mut problems);
         self.check_zeros(&mut problems);
+        self.check_telemetry(&mut problems);
         if problems.0.is_empty() { Ok(()) } else { Err(problems.0) }
     }
 
@@ -91,6 +93,20 @@ impl Config {
         let both = self.keys.fernet_key.is_some() && self.keys.fernet_key_file.is_some();
         let reason = "fernet_key and fernet_key_file are both set, and it is not clear which one is meant.";
         problems.refuse(both, "keys.fernet_key_file", reason, "Unset one of them.");
+    }
+
+    fn check_telemetry(&self, problems: &mut Problems) {
+        let telemetry = &self.telemetry;
+        let holds_secrets = |url: &Url| !url.username().is_empty() || url.password().is_some() || url.query().is_some();
+        let dangerous = telemetry.otlp_endpoint.as_ref().is_some_and(holds_secrets);
+        let reason = "A password or a key in the address of the collector would be told in errors.";
+        let remedy = "Put it into telemetry.otlp_headers, such as authorization=Bearer%20...";
+        problems.refuse(dangerous, "telemetry.otlp_endpoint", reason, remedy);
+
+        let headers = telemetry.otlp_headers.as_ref().map(|headers| headers_of(headers.expose()));
+        let reason = "It is not a list of name=value, separated by commas (it is not shown: keys may stand in it).";
+        let remedy = "Write authorization=Bearer%20abc,x-tenant=blue, with values percent-encoded.";
+        problems.refuse(matches!(headers, Some(None)), "telemetry.otlp_headers", reason, remedy);
     }
 
     fn check_urls(&self, problems: &mut Problems) {
@@ -295,6 +311,7 @@ impl Config {
             ("auth.access_token_secs", auth.access_token.is_zero(), "nobody could stay signed in"),
             ("auth.session_idle_secs", auth.session_idle.is_zero(), "nobody could stay signed in"),
             ("auth.session_max_secs", auth.session_max.is_zero(), "nobody could stay signed in"),
+            ("usage.keep_days", self.usage.keep_days == 0, "what was counted would be forgotten at once"),
             ("retention.days", self.retention.days == 0, "failed jobs would be forgotten before anybody reads them"),
         ];
         for (key, is_zero, consequence) in zeros {

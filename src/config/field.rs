@@ -114,3 +114,19 @@ pub(super) mod url {
         to.serialize_str(value.as_ref().map(Url::as_str).unwrap_or_default())
     }
 }
+
+/// A share of a whole, 0 to 1.
+pub(super) mod share {
+    use super::{Deserialize, Deserializer, Error, Serializer, Unexpected};
+
+    pub(in crate::config) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
+        let text = String::deserialize(from)?;
+        let number = text.trim().parse::<f64>().ok().filter(|share| (0.0..=1.0).contains(share));
+        number.ok_or_else(|| D::Error::invalid_value(Unexpected::Str(&text), &"a number from 0 to 1"))
+    }
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a field over as it stands")]
+    pub(in crate::config) fn serialize<S: Serializer>(value: &f64, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(value)
+    }
+}

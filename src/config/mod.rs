@@ -6,6 +6,7 @@
 mod check;
 mod error;
 mod field;
+mod headers;
 mod layers;
 mod model;
 #[cfg(test)]
@@ -19,8 +20,9 @@ use std::path::{Path, PathBuf};
 use figment::Figment;
 
 pub use check::Problem;
+pub use headers::headers_of;
 pub use error::ConfigError;
-pub use model::{Config, Database, Keys, Log, LogFormat, Mode, ProviderApp, Worker};
+pub use model::{Config, Database, Keys, Log, LogFormat, Mode, ProviderApp, Telemetry, TracesSampler, Worker};
 
 /// `config.default.toml`, as compiled in.
 pub const DEFAULTS: &str = include_str!("../../config.default.toml");

@@ -11,7 +11,7 @@ use evergrant_contract::secret::Secret;
 use evergrant_contract::timing::BackOff;
 use serde::{Deserialize, Serialize};
 
-use super::field::{list, millis, path, secret, secs, text, url};
+use super::field::{list, millis, path, secret, secs, share, text, url};
 
 /// Everything that can be set. Serializing it shows secrets as `<set>`.
 #[derive(Deserialize, Serialize)]
@@ -49,6 +49,10 @@ pub struct Config {
     pub providers: BTreeMap<ProviderName, ProviderApp>,
     /// What is forgotten, and when.
     pub retention: Retention,
+    /// What is counted for whom, and what follows from it.
+    pub usage: Usage,
+    /// Traces for a collector.
+    pub telemetry: Telemetry,
     /// What is written to standard error.
     pub log: Log,
 }
@@ -110,6 +114,10 @@ pub struct Keys {
     /// A file that holds the same.
     #[serde(with = "path")]
     pub fernet_key_file: Option<PathBuf>,
+    /// Rows encrypted again in a second, in the background; 0: none.
+    pub reencrypt_per_second: u32,
+    /// Days after which an embedded process makes a new key by itself; 0: never.
+    pub rotate_every_days: u32,
 }
 
 /// Finds what is due.
@@ -319,6 +327,64 @@ pub struct ProviderApp {
 pub struct Retention {
     /// Failed jobs that were dealt with, and attempts, are kept for so many days.
     pub days: u32,
+}
+
+/// What is counted for whom, and what follows from it.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Usage {
+    /// Days that are kept.
+    pub keep_days: u32,
+    /// Days without use after which a connection rests; 0: none rests.
+    pub rest_after_days: u32,
+}
+
+impl Usage {
+    /// After how long without use a connection rests.
+    pub fn rest_after(&self) -> Option<Duration> {
+        (self.rest_after_days > 0).then(|| Duration::from_hours(24) * self.rest_after_days)
+    }
+}
+
+/// Traces for a collector of OpenTelemetry.
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Telemetry {
+    /// The collector.
+    #[serde(with = "url")]
+    pub otlp_endpoint: Option<Url>,
+    /// Headers of every request to it.
+    #[serde(with = "secret")]
+    pub otlp_headers: Option<Secret>,
+    /// The name of the service.
+    pub service_name: String,
+    /// Which traces are made.
+    pub traces_sampler: TracesSampler,
+    /// The share that a `traceidratio` sampler makes.
+    #[serde(with = "share")]
+    pub traces_sampler_arg: f64,
+}
+
+/// Which traces are made, by the names that OpenTelemetry gave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TracesSampler {
+    /// All.
+    AlwaysOn,
+    /// None.
+    AlwaysOff,
+    /// A share.
+    #[serde(rename = "traceidratio")]
+    TraceIdRatio,
+    /// All, or as the caller has decided.
+    #[serde(rename = "parentbased_always_on")]
+    ParentBasedAlwaysOn,
+    /// None, or as the caller has decided.
+    #[serde(rename = "parentbased_always_off")]
+    ParentBasedAlwaysOff,
+    /// A share, or as the caller has decided.
+    #[serde(rename = "parentbased_traceidratio")]
+    ParentBasedTraceIdRatio,
 }
 
 /// What is written to standard error.

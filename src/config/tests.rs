@@ -264,8 +264,9 @@ fn every_setting_that_must_not_be_zero_is_refused_at_zero() {
         "trusted_proxies",
         "amc_throttle_budget_ms",
         "rotation_grace_secs",
+        "rest_after_days",
     ];
-    for section in ["database", "broker", "scheduler", "worker", "retention", "force", "api", "auth"] {
+    for section in ["database", "broker", "scheduler", "worker", "retention", "usage", "force", "api", "auth"] {
         for (key, default) in shown[section].as_object().unwrap() {
             if default.is_number() && !may_be_zero.contains(&key.as_str()) {
                 let variable = format!("EVERGRANT_{section}_{key}").to_uppercase();

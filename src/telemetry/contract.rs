@@ -9,7 +9,7 @@ use evergrant_contract::verdict::VerdictKind;
 use super::metrics::{Kind, METRICS};
 
 /// What ends up in a running process. The simulated Amazon, the test kit and `xtask` make no promises.
-const SOURCES: [&str; 10] = [
+const SOURCES: [&str; 11] = [
     "src",
     "scheduler/src",
     "workers/src",
@@ -19,6 +19,7 @@ const SOURCES: [&str; 10] = [
     "common/contract/src",
     "common/embedded/src",
     "common/provider/src",
+    "common/traces/src",
     "common/vault/src",
 ];
 

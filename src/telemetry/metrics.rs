@@ -115,6 +115,24 @@ pub(super) const METRICS: &[(&str, Kind, Unit, &str)] = &[
     ("evergrant_http_turned_away_total", Counter, Unit::Count, "Requests turned away because too many were in hand."),
     ("evergrant_jobs_published_total", Counter, Unit::Count, "RefreshDue jobs that this scheduler published."),
     (
+        "evergrant_keys_rows_left",
+        Gauge,
+        Unit::Count,
+        "Rows that are not under the key that encrypts, as the one process sees it that encrypts them again.",
+    ),
+    (
+        "evergrant_keys_rows_reencrypted_total",
+        Counter,
+        Unit::Count,
+        "Rows that this process encrypted again under the present key.",
+    ),
+    (
+        "evergrant_keys_rows_undecryptable",
+        Gauge,
+        Unit::Count,
+        "Of those left, rows that no key of that process opens: give their key back.",
+    ),
+    (
         "evergrant_lease_wait_seconds",
         Histogram,
         Unit::Seconds,
@@ -207,6 +225,12 @@ pub(super) const METRICS: &[(&str, Kind, Unit, &str)] = &[
         Unit::Count,
         "Access tokens that had ended before their successor came: for a while their connection had none.",
     ),
+    (
+        "evergrant_trace_spans_total",
+        Counter,
+        Unit::Count,
+        "Spans for the collector; failed: it did not take them; dropped: too many waited.",
+    ),
 ];
 
 /// An exporter whose histograms have buckets that suit them.
@@ -222,6 +246,51 @@ pub(super) fn describe() {
             Counter => metrics::describe_counter!(name, unit, help),
             Gauge => metrics::describe_gauge!(name, unit, help),
             Histogram => metrics::describe_histogram!(name, unit, help),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::config::Config;
+
+    /// What ends by its own time-out is told from what ends just before, and from what is slower than anything may be.
+    #[test]
+    fn every_time_out_of_the_defaults_lies_within_the_buckets() {
+        let config = Config::defaults().unwrap();
+        let longest = Duration::from_secs_f64(*DURATION_BUCKETS.last().unwrap());
+        let (worker, force) = (&config.worker, &config.force);
+        for (what, limit) in [
+            ("a call", worker.call_timeout),
+            ("a wait for the rate limit", worker.admit_patience),
+            ("a wait for a forced refresh", force.wait),
+        ] {
+            assert!(limit <= longest, "{what} may take {limit:?}: there is no bucket for it");
+            let above = DURATION_BUCKETS.iter().filter(|bound| **bound > limit.as_secs_f64() / 4.0).count();
+            assert!(above >= 2, "{what}: a quarter of {limit:?} and the whole of it are in one bucket");
+        }
+    }
+
+    /// A refresh in time, one that is late, and one that is too late are in buckets of their own.
+    #[test]
+    fn what_is_left_of_a_token_is_cut_where_it_matters() {
+        let config = Config::defaults().unwrap();
+        let buffer = config.scheduler.refresh_buffer.as_secs_f64();
+        for bound in [0.0, buffer] {
+            let is_bound = LIFE_LEFT_BUCKETS.iter().any(|known| (known - bound).abs() < f64::EPSILON);
+            assert!(is_bound, "{bound} s is no bound");
+        }
+        let between = LIFE_LEFT_BUCKETS.iter().filter(|bound| **bound > 0.0 && **bound < buffer).count();
+        assert!(between >= 3, "it is not told how late a refresh is");
+    }
+
+    #[test]
+    fn buckets_rise() {
+        for buckets in [DURATION_BUCKETS, LIFE_LEFT_BUCKETS] {
+            assert!(buckets.is_sorted_by(|one, next| one < next));
         }
     }
 }

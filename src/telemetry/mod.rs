@@ -1,20 +1,23 @@
-//! Logs on standard error, metrics for `/metrics`.
+//! Logs on standard error, metrics for `/metrics`, traces for a collector.
 
 #[cfg(test)]
 mod contract;
 mod metrics;
+mod traces;
 
 use std::io::{self, IsTerminal};
 
+use evergrant_traces::{Traces, TracesError};
 use metrics_exporter_prometheus::{BuildError, PrometheusHandle};
 use tracing::Subscriber;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::time::ChronoUtc;
 use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, Registry};
 
-use crate::config::{Log, LogFormat};
+use crate::config::{Log, LogFormat, Telemetry};
 
 /// To the millisecond: enough to order the lines of one process, short enough to read.
 const HUMAN_TIME: &str = "%H:%M:%S%.3f";
@@ -29,6 +32,9 @@ pub enum TelemetryError {
     /// It was set up before.
     #[error("telemetry was set up before: {0}")]
     Twice(#[from] tracing_subscriber::util::TryInitError),
+    /// Traces are wanted and cannot be made.
+    #[error(transparent)]
+    Traces(#[from] TracesError),
     /// The metrics recorder refused.
     #[error("the metrics recorder cannot be set up: {0}")]
     Metrics(#[from] BuildError),
@@ -40,15 +46,36 @@ pub fn log_to_stderr(log: &Log) -> Result<(), TelemetryError> {
     Ok(subscriber(log, io::stderr, colours)?.try_init()?)
 }
 
-/// Collects the metrics of this process from now on; the handle renders them as text for `/metrics`, and wants its
-/// `run_upkeep` called every few seconds. Once in the life of a process.
-pub fn record_metrics() -> Result<PrometheusHandle, TelemetryError> {
-    let handle = metrics::builder()?.install_recorder()?;
-    metrics::describe();
-    Ok(handle)
+/// The same, and makes traces of its spans if there is a collector: give them to [`Traces::finish`] at the end.
+pub fn log_and_trace(
+    log: &Log,
+    telemetry: Option<&Telemetry>,
+    role: &'static str,
+) -> Result<Option<Traces>, TelemetryError> {
+    let traces = telemetry.map(|telemetry| traces::start(telemetry, role)).transpose()?.flatten();
+    let colours = io::stderr().is_terminal();
+    let layer = traces.as_ref().map(Traces::layer);
+    subscriber(log, io::stderr, colours)?.with(layer).try_init()?;
+    Ok(traces)
 }
 
-fn subscriber<W>(log: &Log, to: W, colours: bool) -> Result<impl Subscriber + Send + Sync, TelemetryError>
+/// Collects the metrics of this process from now on; the handle renders them as text for `/metrics`, and wants its
+/// `run_upkeep` called every few seconds. A process that starts anew within itself goes on with the same numbers.
+pub fn record_metrics() -> Result<PrometheusHandle, TelemetryError> {
+    static RECORDER: std::sync::OnceLock<PrometheusHandle> = std::sync::OnceLock::new();
+    if let Some(handle) = RECORDER.get() {
+        return Ok(handle.clone());
+    }
+    let handle = metrics::builder()?.install_recorder()?;
+    metrics::describe();
+    Ok(RECORDER.get_or_init(|| handle).clone())
+}
+
+fn subscriber<W>(
+    log: &Log,
+    to: W,
+    colours: bool,
+) -> Result<impl Subscriber + for<'a> LookupSpan<'a> + Send + Sync, TelemetryError>
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {

@@ -19,3 +19,4 @@ fn number(variable: &str) -> Option<usize> {
     let number = |text: String| text.parse().unwrap_or_else(|_| panic!("{variable} is not a number"));
     std::env::var(variable).ok().map(number)
 }
+mod turnover;

@@ -6,12 +6,12 @@ use backon::{BackoffBuilder, ExponentialBuilder};
 use evergrant_contract::Timestamp;
 use evergrant_contract::app::AppState;
 use evergrant_contract::connection::{Grant, Settlement};
-use evergrant_contract::job::Job;
+use evergrant_contract::job::{Job, JobKind};
 use evergrant_contract::ports::{Clock, Provider};
 use evergrant_contract::timing::until;
 use evergrant_contract::transition::{Finding, transition};
 use evergrant_contract::verdict::{Answer, Attempt, RefreshCall, Verdict, VerdictKind};
-use tracing::{info, warn};
+use tracing::{Instrument as _, field, info, info_span, warn};
 
 use crate::decide::{Situation, Step, Ways, decide};
 use crate::findings;
@@ -92,7 +92,12 @@ impl Refresh<'_> {
     async fn call(&self, tally: &mut Tally) -> Answer {
         let scopes = (!self.grant.scopes.is_empty()).then_some(self.grant.scopes.as_str());
         let call = RefreshCall { refresh_token: &self.grant.refresh_token, scopes };
-        let answer = self.provider.refresh(call).await;
+        let span = info_span!(
+            "provider.call", provider = %self.grant.provider, verdict = field::Empty, status = field::Empty
+        );
+        let answer = self.provider.refresh(call).instrument(span.clone()).await;
+        span.record("verdict", answer.verdict.kind().as_str()).record("status", answer.trace.status);
+        drop(span);
         tally.calls += 1;
         tally.lost_replies += u32::from(answer.trace.ambiguous);
         match answer.verdict {
@@ -117,7 +122,10 @@ impl Refresh<'_> {
     /// Takes note of how the refresh ended: it is one, however many calls it took.
     fn count(&self, verdict: VerdictKind) {
         let (provider, kind) = (self.grant.provider.to_string(), self.job.payload.kind().as_str());
-        let had_ended = self.grant.expires_at.is_some_and(|at| at <= self.context.clock.now());
+        // One that was allowed to rest has ended on purpose.
+        let may_have_rested =
+            self.context.settings.rest_after.is_some() && self.job.payload.kind() == JobKind::ForceRefresh;
+        let had_ended = !may_have_rested && self.grant.expires_at.is_some_and(|at| at <= self.context.clock.now());
         if verdict == VerdictKind::Refreshed && had_ended {
             metrics::counter!("evergrant_tokens_expired_total", "provider" => provider.clone()).increment(1);
         }

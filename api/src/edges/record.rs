@@ -24,8 +24,8 @@ const NO_ROUTE: &str = "none";
 /// Gives the request its ids and a span, and takes note of what became of it.
 pub(super) async fn record(request: Request, next: Next) -> Response {
     let request_id = request_id(request.headers());
-    let context = TraceContext::of(text(request.headers(), &TRACEPARENT), request_id.clone());
-    let traceparent = context.to_string();
+    // One that is not proper begins a new trace, as the recommendation says.
+    let caller_is_at = text(request.headers(), &TRACEPARENT).and_then(|text| text.parse().ok());
     let method = method_label(request.method());
     let route = request.extensions().get::<MatchedPath>().cloned();
     let route = route.as_ref().map_or(NO_ROUTE, MatchedPath::as_str).to_owned();
@@ -35,11 +35,14 @@ pub(super) async fn record(request: Request, next: Next) -> Response {
         method,
         route,
         request_id,
-        trace_id = context.trace_id(),
+        trace_id = tracing::field::Empty,
         caller = caller(request.headers()),
         status = tracing::field::Empty,
         ms = tracing::field::Empty,
     );
+    let context = TraceContext::of(caller_is_at, evergrant_traces::follow(&span, caller_is_at), request_id.clone());
+    let traceparent = context.traceparent();
+    span.record("trace_id", context.trace_id());
     let entry = Entry { method, route, started: Instant::now(), span: span.clone(), status: None };
     gauge!("evergrant_http_in_flight").increment(1.0);
     let mut response = context.scope(next.run(request)).instrument(span).await;
