@@ -23,6 +23,8 @@ use scrape::{Counts, Part, counts, since};
 const LOOK_EVERY: Duration = Duration::from_secs(15);
 /// The last look of a process that ends waits no longer for the store.
 const LAST_LOOK: Duration = Duration::from_secs(2);
+/// Due connections of a provider app are counted no further.
+const DUE_MAX: u32 = 1_000_000;
 /// Tallies that are kept while the store is away; then the oldest minutes go.
 const OWED_MAX: usize = 20_000;
 
@@ -32,6 +34,8 @@ pub struct Activity {
     pub store: Arc<dyn Store>,
     /// The jobs that wait are counted by processes that schedule: the others would only ask the same again.
     pub queue: Option<Arc<dyn JobQueue>>,
+    /// The configured provider apps.
+    pub providers: Vec<ProviderName>,
     /// Renders the metrics of this process.
     pub metrics: Box<dyn Fn() -> String + Send + Sync>,
     /// The time.
@@ -76,12 +80,21 @@ impl Activity {
         self.store(ledger).await;
     }
 
+    /// Counted in the index that the scheduler looks at, as far as a chart needs.
+    async fn due(&self, now: Timestamp) -> Option<u64> {
+        let mut due = 0;
+        for provider in &self.providers {
+            due += self.store.backlog(provider, now, DUE_MAX).await.ok()?.due;
+        }
+        Some(due)
+    }
+
     /// What cannot be asked now is not known for this minute.
     async fn levels(&self, queue: &dyn JobQueue) -> Vec<(Part, u64)> {
         let now = self.clock.now();
         let mut levels = Vec::new();
-        if let Ok(stats) = self.store.stats(now, now).await {
-            levels.push((Part::whole(Series::Due), stats.due));
+        if let Some(due) = self.due(now).await {
+            levels.push((Part::whole(Series::Due), due));
         }
         for kind in JobKind::ALL {
             if let Ok(depth) = queue.depth(*kind).await {
@@ -179,6 +192,7 @@ mod tests {
         let activity = Activity {
             store: Arc::clone(&store) as _,
             queue: is_scheduler.then_some(queue as Arc<dyn JobQueue>),
+            providers: vec!["amazon-na".parse().unwrap()],
             metrics: Box::new(move || rendered.lock().unwrap().clone()),
             clock: time,
         };

@@ -168,3 +168,149 @@ fn show_connections(provider: &str, state: State, count: f64) {
 const fn number(count: u64) -> f64 {
     count as f64
 }
+
+#[cfg(test)]
+mod tests {
+    use evergrant_contract::connection::{IfPresent, NewConnection};
+    use evergrant_contract::ids::ProcessId;
+    use evergrant_contract::ports::Connections as _;
+    use evergrant_contract::secret::Secret;
+    use evergrant_contract::timing::before;
+    use evergrant_testkit::{ManualClock, MemoryQueue, MemoryStore};
+    use metrics_exporter_prometheus::PrometheusBuilder;
+
+    use super::*;
+
+    struct Bench {
+        clock: Arc<ManualClock>,
+        store: Arc<MemoryStore>,
+        queue: Arc<MemoryQueue>,
+        lead: watch::Sender<bool>,
+    }
+
+    impl Bench {
+        fn new() -> Self {
+            let clock = ManualClock::new();
+            let (store, queue) = (MemoryStore::new(Arc::clone(&clock) as _), MemoryQueue::new(Arc::clone(&clock) as _));
+            Self { clock, store, queue, lead: watch::Sender::new(false) }
+        }
+
+        fn counting(&self) -> Counting {
+            Counting {
+                store: Arc::clone(&self.store) as _,
+                queue: Arc::clone(&self.queue) as _,
+                clock: Arc::clone(&self.clock) as _,
+                providers: vec!["amazon-na".parse().unwrap()],
+                leads: self.lead.subscribe(),
+            }
+        }
+
+        /// A connection that became due so long ago, with a token that ended so long ago.
+        async fn connection(&self, provider: &str, due_secs: u64, ended_secs: u64) {
+            let ago = |secs| before(self.clock.now(), Duration::from_secs(secs));
+            let new = NewConnection {
+                user: ProcessId::generate().to_string().parse().unwrap(),
+                provider: provider.parse().unwrap(),
+                account: String::new(),
+                label: String::new(),
+                scopes: String::new(),
+                access_token: Some(Secret::new("Atza|x")),
+                refresh_token: Some(Secret::new("Atzr|x")),
+                expires_at: Some(ago(ended_secs)),
+                refresh_at: ago(due_secs),
+                consent_at: None,
+                refresh_expires_at: None,
+            };
+            self.store.put(vec![new], IfPresent::Keep).await.unwrap();
+        }
+    }
+
+    /// What `/metrics` shows of what a test does.
+    fn shown(test: impl AsyncFnOnce()) -> String {
+        let recorder = PrometheusBuilder::new().build_recorder();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        metrics::with_local_recorder(&recorder, || runtime.block_on(test()));
+        recorder.handle().render()
+    }
+
+    #[track_caller]
+    fn assert_shown(page: &str, lines: &[&str]) {
+        for line in lines {
+            assert!(page.lines().any(|shown| shown == *line), "{line} is missing in\n{page}");
+        }
+    }
+
+    #[test]
+    fn what_is_due_is_shown_with_its_age_and_whose_tokens_have_ended() {
+        let page = shown(async || {
+            let bench = Bench::new();
+            bench.connection("amazon-na", 1_000, 100).await;
+            bench.connection("amazon-na", 30, 0).await;
+            bench.connection("elsewhere", 10, 0).await;
+            bench.counting().count_levels().await;
+            bench.counting().count_connections().await;
+        });
+        assert_shown(
+            &page,
+            &[
+                "evergrant_due_connections{provider=\"amazon-na\"} 2",
+                "evergrant_due_oldest_seconds{provider=\"amazon-na\"} 1000",
+                "evergrant_expired_connections{provider=\"amazon-na\"} 2",
+                "evergrant_failed_jobs_open 0",
+                "evergrant_queue_depth{queue=\"dead_letters\"} 0",
+                "evergrant_connections{provider=\"amazon-na\",state=\"active\"} 2",
+                "evergrant_connections{provider=\"amazon-na\",state=\"failing\"} 0",
+                "evergrant_connections{provider=\"unconfigured\",state=\"active\"} 1",
+            ],
+        );
+    }
+
+    #[test]
+    fn a_process_that_leads_no_more_shows_nothing_of_what_it_counted() {
+        let page = shown(async || {
+            let bench = Bench::new();
+            bench.connection("amazon-na", 1_000, 0).await;
+            let (counting, clock) = (bench.counting(), Arc::clone(&bench.clock));
+            bench.lead.send_replace(true);
+            let watched = async {
+                clock.until_asleep(1).await;
+                bench.lead.send_replace(false);
+                // The counting takes note in its own turn.
+                for _ in 0..20 {
+                    tokio::task::yield_now().await;
+                }
+            };
+            tokio::select! {
+                () = counting.run() => {}
+                () = watched => {}
+            }
+        });
+        assert_shown(
+            &page,
+            &[
+                "evergrant_due_connections{provider=\"amazon-na\"} 0",
+                "evergrant_connections{provider=\"amazon-na\",state=\"active\"} 0",
+                "evergrant_counted_timestamp_seconds{what=\"connections\"} 0",
+            ],
+        );
+    }
+
+    #[test]
+    fn a_store_that_is_away_leaves_what_was_counted_and_its_age_tells() {
+        let page = shown(async || {
+            let bench = Bench::new();
+            bench.connection("amazon-na", 0, 0).await;
+            bench.counting().count_levels().await;
+            bench.clock.advance(Duration::from_mins(1)).await;
+            bench.store.set_down(true);
+            bench.counting().count_levels().await;
+        });
+        assert_shown(&page, &["evergrant_due_connections{provider=\"amazon-na\"} 1"]);
+        let at = |what: &str| {
+            let name = format!("evergrant_counted_timestamp_seconds{{what=\"{what}\"}} ");
+            let line = page.lines().find_map(|line| line.strip_prefix(&name)).unwrap();
+            line.parse::<f64>().unwrap()
+        };
+        assert!((at("queues") - at("due") - 60.0).abs() < 0.001, "{page}");
+    }
+}

@@ -15,6 +15,7 @@ use evergrant_scheduler::Scheduler;
 use evergrant_vault::Keyring;
 use evergrant_workers::Workers;
 use metrics_exporter_prometheus::PrometheusHandle;
+use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::{keyring, refused, unreachable};
@@ -23,13 +24,15 @@ use crate::api::Ingredients;
 use crate::clock::{SystemChance, SystemClock};
 use crate::config::Config;
 use crate::exit::Failed;
-use crate::lifecycle::Lifecycle;
+use crate::keys::reencryption::Reencryption;
+use crate::keys::watch::KeyFileWatch;
+use crate::lifecycle::{Lifecycle, told_to_stop};
 use crate::peers::{announce, refuse_foreign_keys, this_process};
 use crate::session_secret::session_secret;
 use crate::shape::Shape;
 use crate::spool::FileSpool;
 use crate::usage::UsageKeeper;
-use crate::{providers, settings, telemetry};
+use crate::{keys, providers, settings, telemetry};
 
 const UPKEEP_EVERY: Duration = Duration::from_secs(5);
 
@@ -64,21 +67,45 @@ pub struct Process {
     /// Where the API listens.
     pub address: std::net::SocketAddr,
     lifecycle: Lifecycle,
+    /// Its keys have changed: it ends to start anew with them.
+    keys_changed: CancellationToken,
 }
 
-/// Starts the roles and runs them until a signal.
+/// Starts the roles and runs them until a signal; anew, within the same process and at the same address, whenever the
+/// generated key file has changed.
 pub async fn run(config: &Config, roles: Roles) -> Result<(), Failed> {
-    Ok(start(config, roles).await?.run().await?)
+    // A signal that comes between two runs is not lost.
+    let mut told = std::pin::pin!(told_to_stop());
+    if futures::poll!(&mut told).is_ready() {
+        return Ok(());
+    }
+    let mut address = config.listen;
+    loop {
+        let process = tokio::select! {
+            started = start_at(config, roles, address) => started?,
+            _ = &mut told => return Ok(()),
+        };
+        address = process.address;
+        let keys_changed = process.keys_changed.clone();
+        process.run().await?;
+        if !keys_changed.is_cancelled() || futures::poll!(&mut told).is_ready() {
+            return Ok(());
+        }
+    }
 }
 
 /// Opens everything that the roles need and starts them. Nothing runs yet if this fails.
 pub async fn start(config: &Config, roles: Roles) -> Result<Process, Failed> {
+    start_at(config, roles, config.listen).await
+}
+
+async fn start_at(config: &Config, roles: Roles, address: std::net::SocketAddr) -> Result<Process, Failed> {
     let metrics = telemetry::record_metrics()?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
     let keyring = keyring(config)?;
     let providers = providers::apps(config, &clock).map_err(refused)?;
     let secret = roles.api.then(|| session_secret(config)).transpose().map_err(refused)?;
-    let server = Server::bind(config.listen).await?;
+    let server = Server::bind(address).await?;
     let shape = Shape::open(config, Arc::clone(&keyring), Arc::clone(&clock)).await.map_err(unreachable)?;
     let process = ProcessId::generate();
     let me = this_process(process, roles.name, &keyring);
@@ -113,7 +140,9 @@ pub async fn start(config: &Config, roles: Roles) -> Result<Process, Failed> {
     }
     if roles.scheduler {
         parts.start_scheduler(&mut lifecycle);
+        parts.start_reencryption(&mut lifecycle);
     }
+    let keys_changed = parts.start_key_watch(&mut lifecycle);
     let offices = Arc::clone(&shape.store) as _;
     let announced = announce(offices, me, Arc::clone(&clock), lifecycle.stop.clone());
     lifecycle.start("peers", async {
@@ -123,7 +152,7 @@ pub async fn start(config: &Config, roles: Roles) -> Result<Process, Failed> {
     let (version, role, mode) = (env!("CARGO_PKG_VERSION"), roles.name, config.mode.to_string());
     metrics::gauge!("evergrant_build_info", "version" => version, "role" => role, "mode" => mode).set(1.0);
     info!(%process, role = roles.name, mode = %config.mode, version = env!("CARGO_PKG_VERSION"), "Evergrant started");
-    Ok(Process { shape, address, lifecycle })
+    Ok(Process { shape, address, lifecycle, keys_changed })
 }
 
 /// Connections that were put out of use for want of a key that is there again.
@@ -248,6 +277,47 @@ impl Parts<'_> {
         let handler = workers.handler()?;
         lifecycle.start("workers", async move { workers.run(handler).await.context("the queue ended") });
         Ok(())
+    }
+
+    /// Rows that are not under the present key.
+    fn start_reencryption(&self, lifecycle: &mut Lifecycle) {
+        if self.config.keys.reencrypt_per_second == 0 {
+            return;
+        }
+        let reencryption = Reencryption {
+            store: Arc::clone(&self.shape.store),
+            keyring: Arc::clone(self.keyring),
+            clock: Arc::clone(self.clock),
+            per_second: self.config.keys.reencrypt_per_second,
+        };
+        let (process, stop) = (self.process, lifecycle.stop.clone());
+        lifecycle.start("re-encryption", async move {
+            reencryption.run(process, stop).await;
+            Ok(())
+        });
+    }
+
+    /// A generated key file may change while the process runs.
+    fn start_key_watch(&self, lifecycle: &mut Lifecycle) -> CancellationToken {
+        let keys_changed = CancellationToken::new();
+        let Some(path) = keys::file::generated(self.config) else { return keys_changed };
+        let watch = KeyFileWatch {
+            path,
+            keyring: Arc::clone(self.keyring),
+            rotate_every_days: self.config.keys.rotate_every_days,
+            store: Arc::clone(&self.shape.store),
+            process: self.process,
+            clock: Arc::clone(self.clock),
+        };
+        let (stop, changed) = (lifecycle.stop.clone(), keys_changed.clone());
+        lifecycle.start("key file", async move {
+            if watch.run(stop.clone()).await {
+                changed.cancel();
+                stop.cancel();
+            }
+            Ok(())
+        });
+        keys_changed
     }
 
     fn start_scheduler(&self, lifecycle: &mut Lifecycle) {

@@ -20,7 +20,8 @@ pub(super) fn refuse(folder: &Path) -> Result<()> {
     bail!("secrets stand in what the tests wrote:\n  {}", places.join("\n  "))
 }
 
-fn files(folder: &Path) -> Result<Vec<PathBuf>> {
+/// Every file below a folder.
+pub(super) fn files(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     let mut folders = vec![folder.to_path_buf()];
     while let Some(folder) = folders.pop() {

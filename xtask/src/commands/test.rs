@@ -7,7 +7,7 @@ use std::{fs, thread};
 
 use anyhow::{Context, Result, anyhow};
 
-use super::leaks;
+use super::{leaks, metrics};
 use crate::output::{self, Tally};
 use crate::services::{self, Need, Servers};
 use crate::{npm, screen, workspace};
@@ -35,6 +35,8 @@ pub fn run(args: &Args) -> Result<()> {
     screen::say(&format!("\nall output is in {}; {} s", logs.display(), begin.elapsed().as_secs()));
     leaks::refuse(&logs)?;
     tally.verdict()?;
+    // The quick form starts no cluster, and a part of the tests shows a part of the metrics.
+    metrics::compare(&logs, !args.quick && args.args.is_empty())?;
     screen::step(&tally.to_string());
     Ok(())
 }
