@@ -34,6 +34,7 @@ use evergrant_contract::ports::{
 };
 use evergrant_contract::secret::Secret;
 use evergrant_contract::timing::{BackOff, after};
+use evergrant_contract::usage::Present;
 use evergrant_contract::verdict::{Answer, AnswerTrace, Tokens, Verdict};
 use evergrant_testkit::{
     FixedChance, ManualClock, MemoryEvents, MemoryQueue, MemorySpool, MemoryStore, ScriptedProvider,
@@ -136,6 +137,7 @@ pub(crate) fn settings() -> ApiSettings {
         },
         refresh_buffer: Duration::from_mins(15),
         refresh_interval: Duration::from_mins(10),
+        usage: Present { buffer: Duration::from_mins(15), rest_after: None },
     }
 }
 
@@ -194,6 +196,7 @@ impl Fixture {
             providers: vec![Arc::clone(&self.provider) as _],
             clock: Arc::clone(&self.clock) as _,
             chance: Arc::new(FixedChance(0.5)),
+            meter: Arc::default(),
             stop: self.stop.clone(),
             abort: self.stop.clone(),
         };
@@ -330,7 +333,7 @@ fn assemble(
     let targets: BTreeMap<ProviderName, Target> =
         app.target.clone().map(|target| (name.clone(), target)).into_iter().collect();
     let reads = Arc::new(Reads::new(&store));
-    let tokens = Arc::new(LocalTokens::new(Arc::clone(&reads), Arc::clone(&waits), targets, clock()));
+    let tokens = Arc::new(LocalTokens::new(Arc::clone(&reads), Arc::clone(&waits), targets, clock(), Arc::default()));
     let secret = SessionSecret::new(&Secret::new(SESSION_SECRET)).unwrap();
     let probes = Probes { checks: Vec::new(), metrics: Box::new(|| "evergrant_up 1\n".to_owned()), version: "1.2.3" };
     Arc::new(Api {
@@ -361,6 +364,7 @@ const WORKERS: WorkerSettings = WorkerSettings {
     tries: 2,
     commit_budget: Duration::from_secs(5),
     admit_patience: Duration::from_secs(1),
+    rest_after: None,
     buffer: Duration::from_mins(15),
     back_off: BackOff { first: Duration::from_secs(15), cap: Duration::from_mins(30) },
     max_attempts: 3,

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use evergrant_contract::ids::ProviderName;
+use evergrant_contract::usage::Present;
 use url::Url;
 
 /// How forced refreshes are waited for.
@@ -74,4 +75,6 @@ pub struct ApiSettings {
     pub refresh_buffer: Duration,
     /// The scheduler's `refresh_interval`, to be shown.
     pub refresh_interval: Duration,
+    /// What suggestions are measured against.
+    pub usage: Present,
 }

@@ -26,6 +26,8 @@ pub struct WorkerSettings {
     pub commit_budget: Duration,
     /// How long a job waits for the provider app's rate limit before it is put off.
     pub admit_patience: Duration,
+    /// A connection that nobody has used for so long is not refreshed until somebody does; `None`: all are.
+    pub rest_after: Option<Duration>,
     /// `refresh_buffer`: how early tokens are refreshed at most.
     pub buffer: Duration,
     /// Waits between jobs of one connection that did not succeed.
@@ -97,6 +99,7 @@ pub(crate) mod tests {
             tries: 2,
             commit_budget: Duration::from_secs(5),
             admit_patience: Duration::from_secs(1),
+            rest_after: None,
             buffer: Duration::from_mins(15),
             back_off: BackOff { first: Duration::from_secs(15), cap: Duration::from_mins(30) },
             max_attempts: 3,

@@ -31,6 +31,7 @@ pub(crate) const SETTINGS: WorkerSettings = WorkerSettings {
     tries: 2,
     commit_budget: Duration::from_secs(5),
     admit_patience: SECOND,
+    rest_after: None,
     buffer: Duration::from_mins(15),
     back_off: BackOff { first: Duration::from_secs(15), cap: Duration::from_mins(30) },
     max_attempts: 3,
@@ -208,6 +209,7 @@ fn workers(
         providers: vec![Arc::clone(provider) as _],
         clock: Arc::clone(clock) as _,
         chance: Arc::new(FixedChance(0.5)),
+        meter: Arc::default(),
         stop: stop.clone(),
         abort: abort.clone(),
     }
