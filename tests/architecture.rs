@@ -17,7 +17,8 @@ const EDGES: &[(&str, &[&str])] = &[
     ("traces", &["contract"]),
     ("workers", &["contract", "traces"]),
     ("amc", &["contract"]),
-    ("api", &["contract", "amc", "traces"]),
+    ("webhooks", &["contract"]),
+    ("api", &["contract", "amc", "traces", "webhooks"]),
     ("sim", &[]),
     ("testkit", &["contract"]),
 ];
@@ -29,7 +30,7 @@ const NAMED_ONLY_BY: &[(&str, &[&str])] = &[
     ("apalis-core", &["embedded"]),
     ("fernet", &["vault"]),
     ("opentelemetry", &["traces"]),
-    ("reqwest", &["amc", "provider", "traces"]), // traces: batches of spans for the collector
+    ("reqwest", &["amc", "provider", "traces", "webhooks"]), // traces: batches of spans for the collector
     ("sqlx", &["cluster", "embedded"]),
 ];
 

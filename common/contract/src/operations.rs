@@ -31,6 +31,18 @@ words!(
         Reencrypt => "reencrypt",
         /// An encryption key was found to be needed no more.
         RetireKey => "retire_key",
+        /// A receiver of webhooks was made.
+        CreateWebhook => "create_webhook",
+        /// A receiver of webhooks was changed, enabled or disabled.
+        UpdateWebhook => "update_webhook",
+        /// A receiver of webhooks was removed.
+        DeleteWebhook => "delete_webhook",
+        /// A receiver of webhooks was given a new secret.
+        RotateWebhookSecret => "rotate_webhook_secret",
+        /// A receiver of webhooks was sent a test.
+        TestWebhook => "test_webhook",
+        /// Messages for a receiver of webhooks were made due again.
+        ReplayWebhook => "replay_webhook",
         /// A connection was taken away.
         DisconnectConnection => "disconnect_connection",
     }

@@ -122,6 +122,13 @@ impl Message {
     }
 }
 
+impl Message {
+    /// What an operator asked to be sent, so that it can be seen to arrive.
+    pub fn test(endpoint: EndpointId, at: Timestamp) -> Self {
+        Self::new(MessageKind::Test, at, &json!({ "endpoint_id": endpoint.to_string() }))
+    }
+}
+
 fn told(subject: &Subject) -> Map<String, Value> {
     let mut data = Map::new();
     data.insert("connection_id".to_owned(), json!(subject.connection.to_string()));

@@ -86,7 +86,9 @@ impl Connections for MemoryStore {
             row.last_error = None;
             restored.push(row.id);
         }
-        restored.iter().for_each(|id| tables.moved(*id, now));
+        for id in &restored {
+            tables.moved(*id, now);
+        }
         Ok(u64::try_from(restored.len()).unwrap_or(u64::MAX))
     }
 

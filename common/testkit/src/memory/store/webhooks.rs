@@ -87,8 +87,10 @@ impl Tables {
         let Some(row) = self.connections.get_mut(&id) else { return };
         let (told, kind) = news(row.told, row.standing.state);
         row.told = told;
-        let message = kind.map(|kind| Message::of_connection(kind, &Subject::from(&row.shown()), at));
-        message.into_iter().for_each(|message| self.tell(message));
+        if let Some(kind) = kind {
+            let message = Message::of_connection(kind, &Subject::from(&row.shown()), at);
+            self.tell(message);
+        }
     }
 
     /// Forgets messages from before then that nobody waits for. How many.
@@ -329,7 +331,9 @@ impl Webhooks for MemoryStore {
             }
         }
         let told = messages.len();
-        messages.into_iter().for_each(|message| tables.tell(message));
+        for message in messages {
+            tables.tell(message);
+        }
         Ok(u64::try_from(told).unwrap_or(u64::MAX))
     }
 
