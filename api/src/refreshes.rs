@@ -31,8 +31,10 @@ pub enum Asked {
     MadeDue,
     /// A worker refreshes it right now.
     UnderWay,
-    /// Its provider app is held: nothing of it is refreshed.
+    /// Its provider app is held or paused: nothing of it is refreshed.
     AppHeld,
+    /// An operator has paused it.
+    Paused,
     /// Its grant has ended, or its tokens cannot be read.
     NeedsReauth,
     /// The user took it away.
@@ -41,8 +43,15 @@ pub enum Asked {
 
 impl Asked {
     /// Every outcome, in order.
-    pub const ALL: &[Self] =
-        &[Self::Published, Self::MadeDue, Self::UnderWay, Self::AppHeld, Self::NeedsReauth, Self::Disconnected];
+    pub const ALL: &[Self] = &[
+        Self::Published,
+        Self::MadeDue,
+        Self::UnderWay,
+        Self::AppHeld,
+        Self::Paused,
+        Self::NeedsReauth,
+        Self::Disconnected,
+    ];
 
     /// The word for programs, the audit log and the API.
     pub const fn as_str(self) -> &'static str {
@@ -51,6 +60,7 @@ impl Asked {
             Self::MadeDue => "made_due",
             Self::UnderWay => "under_way",
             Self::AppHeld => "app_held",
+            Self::Paused => "paused",
             Self::NeedsReauth => "needs_reauth",
             Self::Disconnected => "disconnected",
         }
@@ -66,6 +76,7 @@ impl Asked {
                 "The provider app is paused. Mend that first; what is due is then refreshed by itself, so nothing has to be \
                  repeated."
             }
+            Self::Paused => "An operator has paused it: resumed, it is refreshed by itself if it is due.",
             Self::NeedsReauth => "The user has to connect again, or the key has to be given back: no refresh helps.",
             Self::Disconnected => "The user took the connection away.",
         }
@@ -170,7 +181,10 @@ impl Refreshes {
         order: &RefreshOrder,
     ) -> Result<Vec<(ConnectionId, Asked)>, ReplayError> {
         let held: Vec<_> = self.store.apps().await?.into_iter().filter(|app| app.state != AppState::Open).collect();
-        let is_held = |provider: &ProviderName| held.iter().any(|app| app.provider == *provider);
+        let pauses = self.store.pauses().await?;
+        let is_held = |provider: &ProviderName| {
+            pauses.of_app(provider).is_some() || held.iter().any(|app| app.provider == *provider)
+        };
         let now = self.clock.now();
         let mut done: Vec<_> = rows.iter().map(|row| (row.id, decide(row, is_held(&row.provider), now))).collect();
         let wanted = || rows.iter().zip(&done).filter(|(_, (_, asked))| asked.is_asked()).map(|(row, _)| row);
@@ -220,6 +234,7 @@ fn decide(row: &Connection, is_held: bool, now: Timestamp) -> Asked {
         State::Disconnected => Asked::Disconnected,
         State::NeedsReauth => Asked::NeedsReauth,
         _ if row.leased_until.is_some_and(|until| until > now) => Asked::UnderWay,
+        _ if row.paused.is_some() => Asked::Paused,
         _ if is_held => Asked::AppHeld,
         State::Active | State::Failing | State::Suspect => Asked::Published,
     }

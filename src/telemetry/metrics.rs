@@ -43,6 +43,12 @@ pub(super) const METRICS: &[(&str, Kind, Unit, &str)] = &[
     ),
     ("evergrant_build_info", Gauge, Unit::Count, "Always 1; its labels say what runs here."),
     (
+        "evergrant_client_secret_seconds_left",
+        Gauge,
+        Unit::Seconds,
+        "Until the client secret of a provider app ends, where the configuration knows the day.",
+    ),
+    (
         "evergrant_connections",
         Gauge,
         Unit::Count,
@@ -151,6 +157,13 @@ pub(super) const METRICS: &[(&str, Kind, Unit, &str)] = &[
         "Leases that lapsed without a report: a refresh token may have been spent and its reply lost.",
     ),
     ("evergrant_password_checks_total", Counter, Unit::Count, "Passwords checked when people signed in with one."),
+    (
+        "evergrant_paused",
+        Gauge,
+        Unit::Count,
+        "1 while an operator has paused this queue or provider app, 0 when it was resumed; of connections, how many are \
+         paused. Each worker shows all of them.",
+    ),
     (
         "evergrant_provider_app_held",
         Gauge,

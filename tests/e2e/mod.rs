@@ -20,3 +20,4 @@ fn number(variable: &str) -> Option<usize> {
     std::env::var(variable).ok().map(number)
 }
 mod turnover;
+mod usage;

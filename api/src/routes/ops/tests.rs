@@ -1,5 +1,6 @@
 //! The operators' routes through the whole router, on memory ports.
 
+mod controls;
 mod refresh;
 
 use std::collections::BTreeSet;
@@ -499,7 +500,7 @@ async fn the_overview_answers_whatever_is_away() {
     assert_eq!((&without["connections"], &without["provider_apps"]), (&Value::Null, &Value::Null));
     assert_eq!(without["queues"][0]["depth"], Value::Null);
     let notes = without["notes"].as_array().unwrap();
-    assert_eq!(notes.len(), JobKind::ALL.len() + 3, "{notes:?}");
+    assert_eq!(notes.len(), JobKind::ALL.len() + 4, "{notes:?}");
 }
 
 #[tokio::test]

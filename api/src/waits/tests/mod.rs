@@ -1,6 +1,7 @@
 //! Those who wait, against memory ports and real workers, with time and failures in the test's hands.
 
 mod force;
+mod pauses;
 mod tokens;
 mod troubles;
 
