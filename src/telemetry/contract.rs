@@ -173,6 +173,21 @@ fn every_verdict_is_told() {
     }
 }
 
+/// Spans are in traces too, and their fields are all that leaves the process with them.
+#[test]
+fn every_span_is_told_with_its_fields() {
+    let told: BTreeMap<_, _> =
+        table("Spans").into_iter().map(|row| (row[0].trim_matches('`').to_owned(), words(&row[2]))).collect();
+    let mut made: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for code in sources() {
+        for call in calls(&code, "info_span") {
+            let (name, fields) = event(&[&call[1..], &call[..1]].concat()).expect("a span has a name");
+            made.entry(name).or_default().extend(fields);
+        }
+    }
+    assert_eq!(told, made, "left: docs/TELEMETRY.md; right: the sources");
+}
+
 /// The levels at which a message is logged, and all fields that it ever has.
 type Message = (BTreeSet<String>, BTreeSet<String>);
 

@@ -9,6 +9,7 @@ use crate::steps::{connect, given_back, hold_all, noon};
 
 /// The very text that the store runs.
 const DUE: &str = include_str!("../../src/store/sql/due.sql");
+const BACKLOG: &str = include_str!("../../src/store/sql/backlog.sql");
 
 const FIFTY_THOUSAND_ROWS: &str = "
     INSERT INTO connections (id, user_id, provider, created_at)
@@ -17,33 +18,39 @@ const FIFTY_THOUSAND_ROWS: &str = "
     SELECT id, provider, 'active', 1, '2027-01-15 08:00:00Z'::timestamptz + random() * interval '1 hour' FROM connections;
     VACUUM ANALYZE schedules";
 
-async fn plan(connection: &mut PgConnection, after: &str) -> String {
-    let sql = format!(
-        "EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF) EXECUTE due('amazon-na', '2027-01-15 08:30:00Z', {after}, 500)"
-    );
+async fn plan(connection: &mut PgConnection, call: &str) -> String {
+    let sql = format!("EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF) EXECUTE {call}");
     let rows = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_all(connection).await.unwrap();
     rows.iter().map(|row| row.get::<String, _>(0)).collect::<Vec<_>>().join("\n")
 }
 
 /// The scheduler's look costs what is due, never what is stored: no table page, no sort, no row read and thrown away.
 #[tokio::test]
-async fn due_is_answered_from_its_index_alone() {
+async fn what_is_due_is_answered_from_its_index_alone() {
     let Some(database) = Database::fresh().await else { return };
     database.execute("ALTER TABLE schedules SET (autovacuum_enabled = off)").await;
     let mut connection = database.connection().await;
     for statement in FIFTY_THOUSAND_ROWS.split(';') {
         sqlx::raw_sql(statement).execute(&mut connection).await.unwrap();
     }
-    let prepare = format!("PREPARE due(text, timestamptz, timestamptz, uuid, bigint) AS {DUE}");
-    sqlx::raw_sql(AssertSqlSafe(prepare)).execute(&mut connection).await.unwrap();
+    for prepare in [
+        format!("PREPARE due(text, timestamptz, timestamptz, uuid, bigint) AS {DUE}"),
+        format!("PREPARE backlog(text, timestamptz, bigint) AS {BACKLOG}"),
+    ] {
+        sqlx::raw_sql(AssertSqlSafe(prepare)).execute(&mut connection).await.unwrap();
+    }
     for mode in ["force_custom_plan", "force_generic_plan"] {
         let set = format!("SET plan_cache_mode = {mode}");
         sqlx::raw_sql(AssertSqlSafe(set)).execute(&mut connection).await.unwrap();
         for after in ["NULL, NULL", "'2027-01-15 08:10:00Z', '80000000-0000-0000-0000-000000000000'"] {
-            let plan = plan(&mut connection, after).await;
-            assert!(plan.contains("Index Only Scan using schedules_due"), "{mode}, {after}:\n{plan}");
-            assert!(plan.contains("Heap Fetches: 0"), "{mode}, {after}:\n{plan}");
-            assert!(!plan.contains("Sort") && !plan.contains("Rows Removed"), "{mode}, {after}:\n{plan}");
+            let due = format!("due('amazon-na', '2027-01-15 08:30:00Z', {after}, 500)");
+            let backlog = "backlog('amazon-na', '2027-01-15 08:30:00Z', 1000000)".to_owned();
+            for call in [due, backlog] {
+                let plan = plan(&mut connection, &call).await;
+                assert!(plan.contains("Index Only Scan using schedules_due"), "{mode}, {call}:\n{plan}");
+                assert!(plan.contains("Heap Fetches: 0"), "{mode}, {call}:\n{plan}");
+                assert!(!plan.contains("Sort") && !plan.contains("Rows Removed"), "{mode}, {call}:\n{plan}");
+            }
         }
     }
     let store = database.store(keyring()).await;
