@@ -228,7 +228,7 @@ mod tests {
     /// What `/metrics` shows of what a test does.
     fn shown(test: impl AsyncFnOnce()) -> String {
         let recorder = PrometheusBuilder::new().build_recorder();
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         metrics::with_local_recorder(&recorder, || runtime.block_on(test()));
         recorder.handle().render()
     }
