@@ -71,8 +71,23 @@ export async function visitAll(
   await at('operations-connections', '/ops/connections');
   await at('operations-connections-none', '/ops/connections?state=disconnected');
   await at('operations-connection', `/ops/connections/${id}`);
-  await at('operations-processes', '/ops/processes');
+  await page.getByRole('button', { name: /^Pause / }).click();
+  const dialog = page.getByRole('dialog');
+  await dialog.getByLabel('Reason').fill('The agency moves to another account');
+  await dialog.getByRole('button', { name: 'Pause', exact: true }).click();
+  await expect(page.getByRole('link', { name: 'Show what is paused' })).toBeVisible();
+  await page.reload();
+  await settled(page);
+  await onPage('operations-connection-paused');
   await at('operations-pauses', '/ops/pauses');
+  await page
+    .getByRole('row')
+    .filter({ hasText: id.slice(-8) })
+    .getByRole('button', { name: /^Resume / })
+    .click();
+  await dialog.getByRole('button', { name: 'Resume', exact: true }).click();
+  await expect(page.getByRole('row').filter({ hasText: id.slice(-8) })).toHaveCount(0);
+  await at('operations-processes', '/ops/processes');
   await at('operations-keys', '/ops/keys');
   await at('operations-failed-jobs', '/ops/failed-jobs');
   await page.getByRole('table').getByRole('link').first().click();

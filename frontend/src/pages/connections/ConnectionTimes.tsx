@@ -36,7 +36,12 @@ export function ConnectionTimes({ connection }: { connection: Connection }) {
       <div>
         <dt>Next refresh</dt>
         <dd>
-          <Countdown at={refresh_at} none="Not planned" past="any moment" />
+          {/* A pause is what counts, whatever was planned. */}
+          {connection.paused ? (
+            'When the pause ends'
+          ) : (
+            <Countdown at={refresh_at} none="Not planned" past="any moment" />
+          )}
         </dd>
       </div>
       <div>

@@ -93,7 +93,7 @@ function Standing({ keys }: { keys: EncryptionKeys }) {
           <p>{text}</p>
         </Banner>
       )}
-      <Card title="How far it has come">
+      <Card title="Encrypted rows">
         <Progress keys={keys} />
       </Card>
       <Card flush title="Keys">

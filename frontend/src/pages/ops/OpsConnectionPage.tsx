@@ -20,7 +20,7 @@ import { JobsTable } from './JobsTable';
 import { OrderLine, PauseButton } from './PauseButton';
 import { storyQuery, useReadAgain } from './queries';
 import type { Connection, ConnectionStory } from './shapes';
-import { reasonLabel, STATE_MEANINGS } from './words';
+import { PAUSED_MEANING, reasonLabel, STATE_MEANINGS } from './words';
 
 const route = getRouteApi('/signed-in/ops/connections/$id');
 
@@ -73,7 +73,8 @@ function Story({ story }: { story: ConnectionStory }) {
         <Card title="How it stands">
           <div className="stack">
             <p className="prose">
-              {STATE_MEANINGS[state]} {reason && state !== 'disconnected' && `${reasonLabel(reason)}.`}
+              {paused ? PAUSED_MEANING : STATE_MEANINGS[state]}{' '}
+              {reason && state !== 'disconnected' && `${reasonLabel(reason)}.`}
             </p>
             {paused && (
               <div className="notice" data-tone="warn">

@@ -78,13 +78,13 @@ describe('pausing', () => {
   it('shows by whom and why before it is resumed, and needs no reason for that', async () => {
     const del = vi.spyOn(api, 'delete').mockResolvedValue(answer({ was_paused: true, pause: null }));
     const { told, user } = show(
-      <PauseButton target={{ kind: 'connection', name: ID, called: 'Ada' }} paused={ORDER} />,
+      <PauseButton target={{ kind: 'connection', name: ID, called: 'ada' }} paused={ORDER} />,
     );
-    await user.click(button('Resume Ada'));
+    await user.click(button('Resume ada'));
     expect(screen.getByText(/Paused by user ops@example.com/).textContent).toContain('The secret is changed');
     await user.click(button('Resume'));
     await waitFor(() => {
-      expect(told).toHaveBeenCalledWith('good', 'Ada is resumed.');
+      expect(told).toHaveBeenCalledWith('good', 'ada is resumed.');
     });
     expect(del).toHaveBeenCalledExactlyOnceWith(`/ops/pauses/connection/${ID}`, { params: {} });
   });

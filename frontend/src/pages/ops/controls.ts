@@ -4,7 +4,7 @@ import { keepPreviousData, queryOptions, useMutation } from '@tanstack/react-que
 
 import { toasts } from '../../components/toasts';
 import { problemLine } from '../../lib/problemWords';
-import { providerWords } from '../../lib/words';
+import { capital, providerWords } from '../../lib/words';
 import api from '../../services/api';
 import { EVERY_MS, OPS, PAGE_SIZE, useReadAgain } from './queries';
 import type { Draining, Paused, Pauses, Resumed, Undrained } from './shapes';
@@ -62,7 +62,8 @@ interface Wish {
 
 const sentenceOf = (target: Target, what: string) => {
   const words = targetWords(target);
-  return `${words.charAt(0).toUpperCase()}${words.slice(1)} ${what}`;
+  // Names stay as they are.
+  return `${words.startsWith('the ') ? capital(words) : words} ${what}`;
 };
 
 export function usePause() {

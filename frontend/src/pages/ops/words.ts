@@ -28,6 +28,10 @@ export const STATE_MEANINGS: Record<string, string> = {
   disconnected: 'Its user or an operator took it away. No tokens are kept.',
 };
 
+/** What counts while a connection is paused, whatever its state is. */
+export const PAUSED_MEANING =
+  'It is not refreshed until it is resumed: what it has works until its token ends.';
+
 export const REASON_WORDS: Record<string, string> = {
   grant_invalid: 'The provider refuses the grant',
   no_refresh_token: 'No refresh token was given',
