@@ -48,6 +48,20 @@ pub fn write_once(path: &Path, secret: &Secret) -> Result<bool, KeyFileError> {
     Ok(is_ours)
 }
 
+/// Changes what the file holds, all at once: whoever reads it sees the old or the new, and a power cut leaves one of them.
+/// Of two processes that change it at once one waits for the other. `None` changes nothing.
+pub fn change(path: &Path, change: impl FnOnce(&Secret) -> Option<Secret>) -> Result<bool, KeyFileError> {
+    let lock = path.with_extension("key.lock");
+    let held = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&lock);
+    let held = held.and_then(|file| file.lock().map(|()| file)).map_err(|source| error(&lock, "written", source))?;
+    let Some(new) = change(&read(path)?) else { return Ok(false) };
+    let aside = path.with_extension(format!("key.{}", std::process::id()));
+    let written = write_aside(&aside, &new).and_then(|()| fs::rename(&aside, path)).and_then(|()| sync_folder(path));
+    written.map_err(|source| error(path, "written", source))?;
+    drop(held);
+    Ok(true)
+}
+
 fn write_aside(aside: &Path, secret: &Secret) -> io::Result<()> {
     if let Some(folder) = aside.parent() {
         fs::create_dir_all(folder)?;
@@ -80,5 +94,22 @@ mod tests {
         assert_eq!(read(&path).ok().unwrap().expose(), "first\n");
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing is left aside");
+    }
+
+    #[test]
+    fn a_change_is_whole_and_of_two_at_once_none_is_lost() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("fernet.key");
+        write_once(&path, &Secret::new("0")).unwrap();
+        let add = |name: usize| {
+            change(&path, |held| Some(Secret::new(format!("{name},{}", held.expose().trim())))).unwrap();
+        };
+        std::thread::scope(|scope| (1..=8).for_each(|name| drop(scope.spawn(move || add(name)))));
+        let held = read(&path).ok().unwrap();
+        let mut names: Vec<usize> = held.expose().trim().split(',').map(|name| name.parse().unwrap()).collect();
+        names.sort_unstable();
+        assert_eq!(names, (0..=8).collect::<Vec<_>>());
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert!(!change(&path, |_| None).unwrap());
     }
 }

@@ -1,5 +1,9 @@
 //! Where the encryption keys come from: the configuration, or a file that an embedded process generates once.
 
+pub mod file;
+pub mod reencryption;
+pub mod watch;
+
 use std::path::{Path, PathBuf};
 
 use evergrant_contract::secret::Secret;

@@ -3,6 +3,7 @@
 pub mod activity;
 pub mod api;
 pub mod cli;
+pub mod client_secrets;
 pub mod clock;
 pub mod cmd;
 pub mod config;
@@ -21,3 +22,5 @@ pub mod shape;
 pub mod spool;
 pub mod startup;
 pub mod telemetry;
+pub mod usage;
+pub mod webhooks;

@@ -11,6 +11,7 @@ use evergrant_contract::ports::{Clock, Provider};
 use evergrant_provider::{Credentials, Descriptor, HttpProvider, Overrides, Registry, Timeouts};
 use url::Url;
 
+use crate::client_secrets;
 use crate::config::{self, Config};
 
 /// Every known provider, the user's own file among them.
@@ -28,14 +29,18 @@ pub fn registry(config: &Config) -> anyhow::Result<Registry> {
 /// The provider apps that have a client id and a secret, ready to be called.
 pub fn apps(config: &Config, clock: &Arc<dyn Clock>) -> anyhow::Result<BTreeMap<ProviderName, ProviderApp>> {
     let timeouts = Timeouts { connect: config.worker.connect_timeout, call: config.worker.call_timeout };
-    let mut apps = BTreeMap::new();
+    let (ends, mut apps) = (client_secrets::ends(config), BTreeMap::new());
     for (descriptor, credentials) in described(config)? {
         let name = descriptor.name.clone();
         let client_id = credentials.client_id.clone();
         let api_url = descriptor.api_url.clone();
         let target = api_url.map(|api_url| Target { provider: name.clone(), api_url, client_id });
         let app = Arc::new(HttpProvider::new(descriptor, credentials, timeouts, Arc::clone(clock))?);
-        apps.insert(name, ProviderApp { consents: Arc::clone(&app) as _, provider: app, target });
+        let client_secret_ends_at = ends.get(&name).copied();
+        apps.insert(
+            name,
+            ProviderApp { consents: Arc::clone(&app) as _, provider: app, target, client_secret_ends_at },
+        );
     }
     Ok(apps)
 }

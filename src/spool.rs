@@ -3,6 +3,7 @@
 //! One file is one settlement; its tokens are sealed with the same keys as the rows. A file is complete or absent: it is
 //! written beside its place, flushed and renamed.
 
+use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -50,10 +51,43 @@ struct SealedTokens {
     sent_at: Timestamp,
 }
 
+impl Record {
+    fn ciphertexts(self) -> Vec<String> {
+        let tokens = self.tokens.map(|tokens| [Some(tokens.access_token), tokens.refresh_token]);
+        tokens.into_iter().flatten().flatten().chain(self.unread_answer).collect()
+    }
+}
+
 impl FileSpool {
     /// A spool in this folder, which is made when it is first needed.
     pub const fn new(folder: PathBuf, keyring: Arc<Keyring>) -> Self {
         Self { folder, keyring }
+    }
+
+    /// The keys that what waits here is under, and how many files no key of the keyring opens.
+    pub fn keys(&self) -> Result<(BTreeSet<String>, u64), StoreError> {
+        let (mut keys, mut unreadable) = (BTreeSet::new(), 0);
+        for path in self.files()? {
+            let record = std::fs::read(&path).ok().and_then(|bytes| serde_json::from_slice::<Record>(&bytes).ok());
+            let found = record.map(|record| record.ciphertexts()).unwrap_or_default();
+            let known: Vec<_> =
+                found.into_iter().map(|text| self.keyring.key_of(&Ciphertext::from(text)).cloned()).collect();
+            unreadable += u64::from(known.iter().any(Option::is_none));
+            keys.extend(known.into_iter().flatten().map(|key| key.as_str().to_owned()));
+        }
+        Ok((keys, unreadable))
+    }
+
+    fn files(&self) -> Result<Vec<PathBuf>, StoreError> {
+        let entries = match std::fs::read_dir(&self.folder) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(unavailable(error)),
+        };
+        let paths = entries.map(|entry| entry.map(|entry| entry.path()).map_err(unavailable));
+        let mut paths = paths.collect::<Result<Vec<_>, _>>()?;
+        paths.retain(|path| path.extension().is_some_and(|extension| extension == EXTENSION));
+        Ok(paths)
     }
 
     fn seal(&self, settlement: &Settlement) -> Record {
@@ -133,18 +167,9 @@ impl Spool for FileSpool {
     }
 
     async fn kept(&self) -> Result<Vec<(String, Settlement)>, StoreError> {
-        let entries = match std::fs::read_dir(&self.folder) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(unavailable(error)),
-        };
         let mut kept = Vec::new();
-        for entry in entries {
-            let path = entry.map_err(unavailable)?.path();
+        for path in self.files()? {
             let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_owned();
-            if path.extension().is_none_or(|extension| extension != EXTENSION) {
-                continue;
-            }
             match self.read(&path) {
                 Ok(settlement) => kept.push((name, settlement)),
                 // It stays where it is: another key may open it one day.
@@ -214,6 +239,7 @@ mod tests {
         let wanted = settlement();
         spool.keep(&wanted).await.unwrap();
         let kept = spool.kept().await.unwrap();
+        assert_eq!(spool.keys().unwrap(), (BTreeSet::from([spool.keyring.primary().as_str().to_owned()]), 0));
         let [(name, found)] = kept.as_slice() else { panic!("one settlement expected, got {}", kept.len()) };
         let ((tokens, sent_at), (wanted_tokens, wanted_sent_at)) =
             (found.tokens.as_ref().unwrap(), wanted.tokens.as_ref().unwrap());
@@ -233,6 +259,7 @@ mod tests {
         let text = std::fs::read_to_string(&path).unwrap();
         assert!(!text.contains("spooled-access") && !text.contains("spooled-refresh") && !text.contains("odd"));
         assert!(spool(folder.path()).kept().await.unwrap().is_empty(), "another key opens nothing");
+        assert_eq!(spool(folder.path()).keys().unwrap(), (BTreeSet::new(), 1));
         assert!(path.exists());
     }
 }

@@ -39,6 +39,7 @@ use evergrant_contract::verdict::{Answer, AnswerTrace, Tokens, Verdict};
 use evergrant_testkit::{
     FixedChance, ManualClock, MemoryEvents, MemoryQueue, MemorySpool, MemoryStore, ScriptedProvider,
 };
+use evergrant_webhooks::{Hooks, Rules, Sender, SystemLookup};
 use evergrant_workers::{WorkerSettings, Workers};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
@@ -171,6 +172,7 @@ impl Fixture {
             consents: Arc::new(OneConsent(Arc::clone(&time))),
             provider: Arc::clone(&provider) as Arc<dyn Provider>,
             target: Some(target),
+            client_secret_ends_at: None,
         };
         let stop = CancellationToken::new();
         let api = assemble(settings, &time, &store, &queue, &events, app, &stop);
@@ -336,7 +338,10 @@ fn assemble(
     let tokens = Arc::new(LocalTokens::new(Arc::clone(&reads), Arc::clone(&waits), targets, clock(), Arc::default()));
     let secret = SessionSecret::new(&Secret::new(SESSION_SECRET)).unwrap();
     let probes = Probes { checks: Vec::new(), metrics: Box::new(|| "evergrant_up 1\n".to_owned()), version: "1.2.3" };
+    let rules = Rules { allow_http: true, allow_networks: vec!["127.0.0.0/8".parse().unwrap()] };
+    let sender = Sender::new(rules, Duration::from_secs(5), Arc::new(SystemLookup), clock()).unwrap();
     Arc::new(Api {
+        hooks: Arc::new(Hooks::new(Arc::clone(&store), Arc::new(sender), clock())),
         process,
         hub: Hub::new(process, Arc::clone(&store), Arc::clone(&events), clock(), settings.streams_max),
         providers: BTreeMap::from([(name, app)]),

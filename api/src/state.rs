@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use evergrant_amc::{Client, Target};
+use evergrant_contract::Timestamp;
 use evergrant_contract::ids::{ProcessId, ProviderName};
 use evergrant_contract::ports::{Chance, Clock, Consents, EventBus, JobQueue, Provider, Store};
+use evergrant_webhooks::Hooks;
 use tokio_util::sync::CancellationToken;
 
 use crate::auth::Callers;
@@ -24,6 +26,8 @@ pub struct ProviderApp {
     pub provider: Arc<dyn Provider>,
     /// Where its tokens are good, if its descriptor says so.
     pub target: Option<Target>,
+    /// When its client secret ends, if that is known.
+    pub client_secret_ends_at: Option<Timestamp>,
 }
 
 /// What an API is made of; the state of every route.
@@ -52,6 +56,8 @@ pub struct Api {
     pub tokens: Arc<LocalTokens>,
     /// Calls of the provider's API.
     pub amc: Client,
+    /// Receivers of webhooks.
+    pub hooks: Arc<Hooks>,
     /// Liveness, readiness, metrics.
     pub probes: Arc<Probes>,
     /// The time.

@@ -10,6 +10,7 @@ mod keys;
 mod stats;
 #[cfg(test)]
 mod tests;
+mod top;
 mod trial;
 
 use std::net::SocketAddr;
@@ -30,6 +31,7 @@ pub use controls::{
 pub use jobs::{DiscardArgs, ExportArgs, JobArgs, JobFilterArgs, JobsCommand, ListJobsArgs, ReplayArgs, WhichJobsArgs};
 pub use keys::{KeysCommand, ReencryptArgs, RetireKeyArgs, RotateKeyArgs};
 pub use stats::StatsArgs;
+pub use top::TopArgs;
 pub use trial::{DemoArgs, SimArgs};
 
 use crate::config::{Flag, LogFormat, Mode, Sources};
@@ -139,6 +141,13 @@ pub enum Command {
     /// List, show, replay, discard or export failed jobs.
     #[command(subcommand)]
     Jobs(JobsCommand),
+    /// Watch how things stand: connections, provider apps, backlog, queues, processes, pauses.
+    ///
+    /// Reads the store, and in a cluster the broker; runs where a worker would. `q` ends it.
+    #[command(after_help = "Examples:\n  \
+        evergrant top\n  \
+        evergrant top --once")]
+    Top(TopArgs),
     /// What was done for whom, day by day, and what that suggests.
     ///
     /// Refreshes, failures, tokens given out and the time left at refresh of the last days, by provider app and by user;

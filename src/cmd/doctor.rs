@@ -1,5 +1,7 @@
 //! `evergrant doctor`: what is wrong and what to do.
 
+mod work;
+
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,7 +22,7 @@ use crate::config::Config;
 use crate::exit::story;
 use crate::peers::{refuse_foreign_keys, this_process};
 use crate::shape::Shape;
-use crate::{keys, providers};
+use crate::{client_secrets, keys, providers};
 
 /// A provider's host that takes longer to accept a connection is reported.
 const REACH_PATIENCE: Duration = Duration::from_secs(5);
@@ -214,6 +216,7 @@ async fn examine_rows(report: &mut Report, shape: &Shape, keyring: &Keyring, clo
         }
     }
     examine_pauses(report, shape.store.as_ref(), now).await;
+    work::examine(report, shape, now).await;
 }
 
 /// Pauses that somebody may have forgotten.
@@ -261,12 +264,26 @@ async fn examine_providers(report: &mut Report, config: &Config, clock: &Arc<dyn
         }
         Ok(apps) => report.ok("providers", format!("{} configured", apps.len())),
     }
+    examine_client_secrets(report, config, clock.as_ref());
     for (name, url) in providers::token_urls(config).unwrap_or_default() {
         match reach(&url).await {
             Ok(()) => report.ok(name.as_str(), format!("{} accepts connections", url.host_str().unwrap_or_default())),
             Err(error) => {
                 report.fail(name.as_str(), error, "see that this machine may connect out, and that the URL is right");
             }
+        }
+    }
+}
+
+fn examine_client_secrets(report: &mut Report, config: &Config, clock: &dyn Clock) {
+    for (provider, end) in client_secrets::ends(config) {
+        let now = clock.now();
+        let advice = "make the next one at the provider and set client_secret_next: docs/OPERATIONS.md, Rotating the client secret";
+        if end <= now {
+            report.fail(provider.as_str(), format!("its client secret ended at {}", end.to_rfc3339()), advice);
+        } else if client_secrets::ends_soon(end, now) {
+            let days = client_secrets::days_left(end, now);
+            report.warn(provider.as_str(), format!("its client secret ends in {days} days"), advice);
         }
     }
 }

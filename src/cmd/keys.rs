@@ -1,12 +1,20 @@
 //! `evergrant keys`.
 
-use std::collections::BTreeMap;
+mod reencrypt;
+mod retire;
+mod rotate;
 
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use evergrant_contract::ids::AuditId;
+use evergrant_contract::operations::{Action, AuditEntry};
+use evergrant_contract::ports::{Clock, Peer};
 use evergrant_vault::Keyring;
 use serde::Serialize;
 
-use super::{keyring, with_store};
-use crate::cli::KeysCommand;
+use super::{actor, keyring, one_line, with_store};
+use crate::cli::{KeysCommand, OperatorArgs};
 use crate::config::Config;
 use crate::exit::Failed;
 use crate::output::{Output, Table};
@@ -28,6 +36,9 @@ pub(super) async fn run(config: &Config, command: &KeysCommand) -> Result<(), Fa
     match command {
         KeysCommand::Generate(output) => generate(output.json),
         KeysCommand::List(output) => list(config, output.json).await,
+        KeysCommand::Rotate(args) => rotate::run(config, args).await,
+        KeysCommand::Reencrypt(args) => reencrypt::run(config, args).await,
+        KeysCommand::Retire(args) => retire::run(config, args).await,
     }
 }
 
@@ -64,4 +75,25 @@ fn text(keys: &BTreeMap<String, Key>) -> String {
         table.row([fingerprint.clone(), ours, key.processes.to_string(), key.rows.to_string()]);
     }
     table.to_string()
+}
+
+/// A line of the audit log about a key.
+fn line(clock: &dyn Clock, operator: &OperatorArgs, action: Action, key: &str, outcome: &str) -> AuditEntry {
+    AuditEntry {
+        id: AuditId::generate(),
+        at: clock.now(),
+        actor: actor(&operator.who),
+        action,
+        subject: key.to_owned(),
+        reason: one_line(&operator.why),
+        outcome: outcome.to_owned(),
+    }
+}
+
+/// Processes for people, one a line.
+fn told(peers: &[&Peer]) -> String {
+    peers.iter().fold(String::new(), |mut told, peer| {
+        let _ = write!(told, "\n  {} (process {})", peer.role, peer.process);
+        told
+    })
 }

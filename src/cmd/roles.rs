@@ -21,6 +21,7 @@ use tracing::{info, warn};
 use super::{keyring, refused, unreachable};
 use crate::activity::Activity;
 use crate::api::Ingredients;
+use crate::client_secrets::{self, ClientSecretWatch};
 use crate::clock::{SystemChance, SystemClock};
 use crate::config::Config;
 use crate::exit::Failed;
@@ -32,7 +33,7 @@ use crate::session_secret::session_secret;
 use crate::shape::Shape;
 use crate::spool::FileSpool;
 use crate::usage::UsageKeeper;
-use crate::{keys, providers, settings, telemetry};
+use crate::{keys, providers, settings, telemetry, webhooks};
 
 const UPKEEP_EVERY: Duration = Duration::from_secs(5);
 
@@ -137,10 +138,13 @@ async fn start_at(config: &Config, roles: Roles, address: std::net::SocketAddr) 
     }
     if roles.worker {
         parts.start_workers(&mut lifecycle).map_err(refused)?;
+        webhooks::start_deliverer(&mut lifecycle, config, &shape.store, &clock).map_err(refused)?;
     }
     if roles.scheduler {
         parts.start_scheduler(&mut lifecycle);
+        webhooks::start_expiring(&mut lifecycle, process, &providers, &shape.store, &clock);
         parts.start_reencryption(&mut lifecycle);
+        parts.start_client_secret_watch(&mut lifecycle);
     }
     let keys_changed = parts.start_key_watch(&mut lifecycle);
     let offices = Arc::clone(&shape.store) as _;
@@ -293,6 +297,16 @@ impl Parts<'_> {
         let (process, stop) = (self.process, lifecycle.stop.clone());
         lifecycle.start("re-encryption", async move {
             reencryption.run(process, stop).await;
+            Ok(())
+        });
+    }
+
+    /// Client secrets that end on a known day.
+    fn start_client_secret_watch(&self, lifecycle: &mut Lifecycle) {
+        let watch = ClientSecretWatch { ends: client_secrets::ends(self.config), clock: Arc::clone(self.clock) };
+        let stop = lifecycle.stop.clone();
+        lifecycle.start("client secrets", async move {
+            watch.run(stop).await;
             Ok(())
         });
     }

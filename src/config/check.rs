@@ -56,6 +56,7 @@ impl Config {
         self.check_apps(&mut problems);
         self.check_api(&mut problems);
         self.check_auth(&mut problems);
+        self.check_webhooks(&mut problems);
         self.check_zeros(&mut problems);
         self.check_telemetry(&mut problems);
         if problems.0.is_empty() { Ok(()) } else { Err(problems.0) }
@@ -274,6 +275,14 @@ impl Config {
         problems.refuse(missing, "auth.sign_in_provider", reason, "Name a provider app that is configured.");
     }
 
+    fn check_webhooks(&self, problems: &mut Problems) {
+        for network in &self.webhooks.allow_networks {
+            let is_network = network.parse::<evergrant_webhooks::IpNet>().is_ok();
+            let reason = format!("`{network}` is no network.");
+            problems.refuse(!is_network, "webhooks.allow_networks", reason, "Write 10.20.0.0/16 or fd12::/16.");
+        }
+    }
+
     fn check_zeros(&self, problems: &mut Problems) {
         let (scheduler, worker, api, auth) = (&self.scheduler, &self.worker, &self.api, &self.auth);
         let zeros = [
@@ -312,6 +321,14 @@ impl Config {
             ("auth.session_idle_secs", auth.session_idle.is_zero(), "nobody could stay signed in"),
             ("auth.session_max_secs", auth.session_max.is_zero(), "nobody could stay signed in"),
             ("usage.keep_days", self.usage.keep_days == 0, "what was counted would be forgotten at once"),
+            ("webhooks.timeout_ms", self.webhooks.timeout.is_zero(), "no webhook would ever arrive"),
+            ("webhooks.concurrency", self.webhooks.concurrency == 0, "no webhook would ever be sent"),
+            ("webhooks.look_every_ms", self.webhooks.look_every.is_zero(), "workers would never rest"),
+            (
+                "webhooks.disable_after_days",
+                self.webhooks.disable_after_days == 0,
+                "one failure would disable an endpoint",
+            ),
             ("retention.days", self.retention.days == 0, "failed jobs would be forgotten before anybody reads them"),
         ];
         for (key, is_zero, consequence) in zeros {

@@ -46,6 +46,26 @@ pub(super) mod millis {
     }
 }
 
+/// A day that need not be known, as in 2027-05-20.
+pub(super) mod date {
+    use chrono::NaiveDate;
+
+    use super::{Deserialize, Deserializer, Error, Serializer, Unexpected};
+
+    pub(in crate::config) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<NaiveDate>, D::Error> {
+        let text = String::deserialize(from)?;
+        if text.trim().is_empty() {
+            return Ok(None);
+        }
+        let day = text.trim().parse();
+        day.map(Some).map_err(|_| D::Error::invalid_value(Unexpected::Str(&text), &"a day such as 2027-05-20"))
+    }
+
+    pub(in crate::config) fn serialize<S: Serializer>(value: &Option<NaiveDate>, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(&value.map(|day| day.to_string()).unwrap_or_default())
+    }
+}
+
 /// A secret that need not be set. It is shown as `<set>` or empty.
 pub(super) mod secret {
     use super::{Deserialize, Deserializer, Secret, Serializer};

@@ -50,6 +50,7 @@ pub(super) const AMAZON_KEYS: &[&str] = &[
     "client_id",
     "client_secret",
     "client_secret_next",
+    "client_secret_expires_at",
     "token_url",
     "authorize_url",
     "api_url",

@@ -20,8 +20,8 @@ use std::path::{Path, PathBuf};
 use figment::Figment;
 
 pub use check::Problem;
-pub use headers::headers_of;
 pub use error::ConfigError;
+pub use headers::headers_of;
 pub use model::{Config, Database, Keys, Log, LogFormat, Mode, ProviderApp, Telemetry, TracesSampler, Worker};
 
 /// `config.default.toml`, as compiled in.

@@ -11,7 +11,7 @@ use evergrant_contract::secret::Secret;
 use evergrant_contract::timing::BackOff;
 use serde::{Deserialize, Serialize};
 
-use super::field::{list, millis, path, secret, secs, share, text, url};
+use super::field::{date, list, millis, path, secret, secs, share, text, url};
 
 /// Everything that can be set. Serializing it shows secrets as `<set>`.
 #[derive(Deserialize, Serialize)]
@@ -49,6 +49,8 @@ pub struct Config {
     pub providers: BTreeMap<ProviderName, ProviderApp>,
     /// What is forgotten, and when.
     pub retention: Retention,
+    /// What receivers are told.
+    pub webhooks: Webhooks,
     /// What is counted for whom, and what follows from it.
     pub usage: Usage,
     /// Traces for a collector.
@@ -300,6 +302,9 @@ pub struct ProviderApp {
     /// The client secret that comes next.
     #[serde(with = "secret")]
     pub client_secret_next: Option<Secret>,
+    /// The last day of the client secret, if it ends.
+    #[serde(with = "date")]
+    pub client_secret_expires_at: Option<chrono::NaiveDate>,
     /// Replaces the descriptor's token endpoint.
     #[serde(with = "url")]
     pub token_url: Option<Url>,
@@ -319,6 +324,27 @@ pub struct ProviderApp {
     pub requests_per_second: u32,
     /// Lets the URLs be plain http on other hosts than this one.
     pub allow_plain_http: bool,
+}
+
+/// What receivers are told.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Webhooks {
+    /// Receivers may be called by plain http.
+    pub allow_http: bool,
+    /// Networks inside that may be called.
+    #[serde(with = "list")]
+    pub allow_networks: Vec<String>,
+    /// How long one try may take.
+    #[serde(rename = "timeout_ms", with = "millis")]
+    pub timeout: Duration,
+    /// Tries under way at once.
+    pub concurrency: u32,
+    /// How often there is a look for something to deliver.
+    #[serde(rename = "look_every_ms", with = "millis")]
+    pub look_every: Duration,
+    /// An endpoint with nothing but failures for so many days is disabled.
+    pub disable_after_days: u32,
 }
 
 /// What is forgotten, and when.

@@ -1,6 +1,7 @@
 //! Walkthroughs of the whole system, in both shapes, with real processes.
 
 mod crashes;
+mod disaster;
 mod forced;
 mod kept_alive;
 mod keys;

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use xtask::commands::{
-    backlog, browser, ci, demo, deploy_check, frontend, prepare, replay, schemathesis, services, soak, test,
+    backlog, browser, ci, demo, deploy_check, frontend, prepare, reencrypt, replay, schemathesis, services, soak, test,
 };
 use xtask::screen;
 
@@ -29,6 +29,8 @@ enum Task {
     Backlog(backlog::Args),
     /// Replay a hundred thousand failed jobs, stopped in the middle and gone on with
     Replay(replay::Args),
+    /// Encrypt a million rows again under a new key, beside live refreshes
+    Reencrypt(reencrypt::Args),
     /// Hold the API of a real process to docs/openapi.json, with requests that are made up
     Schemathesis(schemathesis::Args),
     /// Hold the web page to what people do with it, in a real browser and in both shapes
@@ -54,6 +56,7 @@ fn main() -> ExitCode {
         Task::Soak(args) => soak::run(&args),
         Task::Backlog(args) => backlog::run(&args),
         Task::Replay(args) => replay::run(&args),
+        Task::Reencrypt(args) => reencrypt::run(&args),
         Task::Schemathesis(args) => schemathesis::run(&args),
         Task::Browser(args) => browser::run(&args),
         Task::Frontend(action) => frontend::run(&action),

@@ -214,7 +214,7 @@ pub trait Offices: Send + Sync {
     async fn depart(&self, process: ProcessId) -> Result<(), StoreError>;
     /// Processes that have announced themselves within this time.
     async fn peers(&self, within: Duration) -> Result<Vec<Peer>, StoreError>;
-    /// Fingerprints of the keys that stored rows are encrypted with, and how many rows each.
+    /// Fingerprints of the keys that stored rows are encrypted with, and how many rows each: tokens and what signs webhooks.
     async fn keys_in_use(&self) -> Result<Vec<(String, u64)>, StoreError>;
 }
 

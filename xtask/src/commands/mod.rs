@@ -9,6 +9,7 @@ pub mod frontend;
 mod leaks;
 mod metrics;
 pub mod prepare;
+pub mod reencrypt;
 pub mod replay;
 pub mod schemathesis;
 pub mod services;

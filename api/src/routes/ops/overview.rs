@@ -92,6 +92,8 @@ struct ProviderAppView {
     message: Option<String>,
     /// The order by which an operator has paused it, whatever its state; null: it is not paused, or that is not known.
     paused: Option<OrderView>,
+    /// When its client secret ends, if the configuration of this process says so.
+    client_secret_ends_at: Option<DateTime<Utc>>,
 }
 
 /// A queue.
@@ -243,12 +245,21 @@ fn every_app(api: &Api, apps: Vec<App>, pauses: &Pauses) -> Vec<ProviderAppView>
     known.extend(apps.into_iter().map(|app| (app.provider.clone(), Some(app))));
     let view = |(name, app): (ProviderName, Option<App>)| {
         let is_configured = api.providers.contains_key(&name);
+        let client_secret_ends_at = api.providers.get(&name).and_then(|app| app.client_secret_ends_at);
         let paused = pauses.of_app(&name).map(|pause| pause.order.clone().into());
         let provider = name.to_string();
         match app {
-            Some(App { state, since, probe_at, code, message, .. }) => {
-                ProviderAppView { provider, is_configured, state, since: Some(since), probe_at, code, message, paused }
-            }
+            Some(App { state, since, probe_at, code, message, .. }) => ProviderAppView {
+                provider,
+                is_configured,
+                state,
+                since: Some(since),
+                probe_at,
+                code,
+                message,
+                paused,
+                client_secret_ends_at,
+            },
             None => ProviderAppView {
                 provider,
                 is_configured,
@@ -258,6 +269,7 @@ fn every_app(api: &Api, apps: Vec<App>, pauses: &Pauses) -> Vec<ProviderAppView>
                 code: None,
                 message: None,
                 paused,
+                client_secret_ends_at,
             },
         }
     };

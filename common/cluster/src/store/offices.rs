@@ -102,7 +102,14 @@ impl Offices for PgStore {
 
     async fn keys_in_use(&self) -> Result<Vec<(String, u64)>, StoreError> {
         let rows = sqlx::query!(
-            r#"SELECT key AS "key!", count(*) AS "rows!" FROM tokens WHERE key IS NOT NULL GROUP BY key ORDER BY key"#
+            r#"WITH counts AS (
+                   SELECT key, count(*) AS rows FROM tokens WHERE key IS NOT NULL GROUP BY key
+                   UNION ALL
+                   SELECT key, count(*) FROM webhook_endpoints GROUP BY key
+                   UNION ALL
+                   SELECT former_key, count(*) FROM webhook_endpoints WHERE former_key IS NOT NULL GROUP BY former_key
+               )
+               SELECT key AS "key!", sum(rows)::bigint AS "rows!" FROM counts GROUP BY key ORDER BY key"#
         )
         .fetch_all(&self.pool)
         .await

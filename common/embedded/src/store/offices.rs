@@ -65,8 +65,13 @@ impl Offices for SqliteStore {
 
     async fn keys_in_use(&self) -> Result<Vec<(String, u64)>, StoreError> {
         let rows = sqlx::query!(
-            r#"SELECT key AS "key!", count(*) AS "rows!: u64" FROM tokens
-               WHERE key IS NOT NULL GROUP BY key ORDER BY key"#,
+            r#"SELECT key AS "key!: String", sum(rows) AS "rows!: u64" FROM (
+                   SELECT key, count(*) AS rows FROM tokens WHERE key IS NOT NULL GROUP BY key
+                   UNION ALL
+                   SELECT key, count(*) FROM webhook_endpoints GROUP BY key
+                   UNION ALL
+                   SELECT former_key, count(*) FROM webhook_endpoints WHERE former_key IS NOT NULL GROUP BY former_key
+               ) GROUP BY key ORDER BY key"#,
         )
         .fetch_all(&self.readers)
         .await
