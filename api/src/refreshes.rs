@@ -8,15 +8,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use evergrant_contract::Timestamp;
-use evergrant_contract::app::AppState;
 use evergrant_contract::connection::{Connection, ConnectionFilter};
-use evergrant_contract::ids::{AuditId, ConnectionId, ProviderName};
+use evergrant_contract::ids::{AuditId, ConnectionId};
 use evergrant_contract::operations::{Action, AuditEntry};
 use evergrant_contract::ports::{Clock, Store, StoreError};
 use evergrant_contract::state::State;
 use serde::Serialize;
 
-use crate::replay::{Haste, ReplayError, WAITING_MAX, Way, job_for, some_at_once};
+use crate::replay::{Haste, ReplayError, WAITING_MAX, Way, held, job_for, some_at_once};
 
 /// Connections asked for together: what is repeated when something breaks off in between.
 const CHUNK: usize = 100;
@@ -180,13 +179,9 @@ impl Refreshes {
         rows: &[Connection],
         order: &RefreshOrder,
     ) -> Result<Vec<(ConnectionId, Asked)>, ReplayError> {
-        let held: Vec<_> = self.store.apps().await?.into_iter().filter(|app| app.state != AppState::Open).collect();
-        let pauses = self.store.pauses().await?;
-        let is_held = |provider: &ProviderName| {
-            pauses.of_app(provider).is_some() || held.iter().any(|app| app.provider == *provider)
-        };
-        let now = self.clock.now();
-        let mut done: Vec<_> = rows.iter().map(|row| (row.id, decide(row, is_held(&row.provider), now))).collect();
+        let (held, now) = (held(&*self.store).await?, self.clock.now());
+        let mut done: Vec<_> =
+            rows.iter().map(|row| (row.id, decide(row, held.contains(&row.provider), now))).collect();
         let wanted = || rows.iter().zip(&done).filter(|(_, (_, asked))| asked.is_asked()).map(|(row, _)| row);
         match &self.way {
             Way::Queue(queue) if !order.is_dry_run => {

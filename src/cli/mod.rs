@@ -12,6 +12,7 @@ mod stats;
 mod tests;
 mod top;
 mod trial;
+mod webhooks;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -33,6 +34,10 @@ pub use keys::{KeysCommand, ReencryptArgs, RetireKeyArgs, RotateKeyArgs};
 pub use stats::StatsArgs;
 pub use top::TopArgs;
 pub use trial::{DemoArgs, SimArgs};
+pub use webhooks::{
+    ActOnWebhookArgs, CreateWebhookArgs, DeliveriesArgs, ReplayWebhookArgs, UpdateWebhookArgs, WebhookArgs,
+    WebhooksCommand,
+};
 
 use crate::config::{Flag, LogFormat, Mode, Sources};
 
@@ -178,6 +183,9 @@ pub enum Command {
     /// Make, list or revoke the keys of services.
     #[command(subcommand)]
     ApiKeys(ApiKeysCommand),
+    /// Tell other systems what happens: make receivers of webhooks, try them out, see and repeat what they were told.
+    #[command(subcommand)]
+    Webhooks(WebhooksCommand),
     /// See it work: everything in one process against a simulated Amazon, with a few faults.
     ///
     /// Uses a throw-away database and real refreshes of tokens that live for a minute or two. Exits 1 if any token ended

@@ -12,7 +12,9 @@ mod refresh;
 pub mod roles;
 mod sim;
 mod stats;
+mod top;
 mod users;
+mod webhooks;
 mod workers;
 
 use std::sync::Arc;
@@ -57,6 +59,7 @@ async fn dispatch(cli: Cli) -> Result<(), Failed> {
         Command::Healthcheck(args) => healthcheck::run(&startup::begin(&cli)?, args).await,
         Command::Connections(command) => connections::run(&startup::begin_checked(&cli)?, command).await,
         Command::Jobs(command) => jobs::run(&startup::begin_checked(&cli)?, command).await,
+        Command::Top(args) => top::run(&startup::begin_quietly(&cli)?, args).await,
         Command::Stats(args) => stats::run(&startup::begin_checked(&cli)?, args).await,
         Command::Pause(args) => pause::pause(&startup::begin_checked(&cli)?, args).await,
         Command::Resume(args) => pause::resume(&startup::begin_checked(&cli)?, args).await,
@@ -64,6 +67,7 @@ async fn dispatch(cli: Cli) -> Result<(), Failed> {
         Command::Workers(command) => workers::run(&startup::begin_checked(&cli)?, command).await,
         Command::Keys(command) => keys::run(&startup::begin(&cli)?, command).await,
         Command::Users(command) => users::run(&startup::begin_checked(&cli)?, command).await,
+        Command::Webhooks(command) => webhooks::run(&startup::begin_checked(&cli)?, command).await,
         Command::ApiKeys(command) => api_keys::run(&startup::begin_checked(&cli)?, command).await,
         Command::Demo(args) => crate::demo::run(startup::begin_quietly(&cli)?, args).await,
         Command::Sim(args) => sim::run(&startup::begin(&cli)?, args).await,

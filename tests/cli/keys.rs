@@ -2,7 +2,7 @@
 
 use evergrant_vault::Keyring;
 
-use super::desk::{Desk, assert_shows, scenes};
+use super::desk::{Desk, KEY, assert_shows, scenes};
 
 #[test]
 fn a_generated_key_is_one_and_each_is_new() {
@@ -118,4 +118,52 @@ fn a_wrong_command_line_ends_with_2_and_a_store_that_is_away_with_4() {
         let said = away.run(args).ended(4);
         assert!(said.err.contains("127.0.0.1:1") && !said.err.contains("hidden-password"), "{}", said.err);
     }
+}
+
+/// Each step by itself, where nothing runs: what is needed is refused, what is not is taken out of the file.
+#[test]
+fn a_generated_key_is_rotated_and_the_old_one_retired() {
+    let desk = Desk::new();
+    // The file holds what tests may know, as if it had been generated.
+    let file = desk.path().join("evergrant-data/fernet.key");
+    std::fs::create_dir_all(desk.path().join("evergrant-data")).unwrap();
+    std::fs::write(&file, format!("{KEY}\n")).unwrap();
+    let desk = desk.without("FERNET_KEY");
+    desk.run_with_input(&["connections", "import", "-"], r#"{"user_id": "1", "refresh_token": "Atzr|x"}"#).ended(0);
+    let old = Keyring::parse(&evergrant_contract::secret::Secret::new(KEY)).unwrap().primary().to_string();
+
+    let rotated = desk.run(&["keys", "rotate", "--json"]).ended(0).json();
+    let new = rotated["key"].as_str().unwrap();
+    assert_eq!(rotated["outcome"], "rotated");
+    let needed = desk.run(&["keys", "retire", &old]).ended(1);
+    assert!(needed.err.contains("1 rows are encrypted with it"), "{}", needed.err);
+    let first = desk.run(&["keys", "retire", new]).ended(1);
+    assert!(first.err.contains("it is the first of this configuration"), "{}", first.err);
+    desk.run(&["keys", "retire", "0000000000000000"]).ended(5);
+
+    let again = desk.run(&["keys", "reencrypt", "--json"]).ended(0).json();
+    assert_eq!((&again["reencrypted"], &again["undecryptable"]), (&1.into(), &0.into()));
+    let again = desk.run(&["keys", "reencrypt", "--json"]).ended(0).json();
+    assert_eq!(again["reencrypted"], 0, "there is nothing left to do");
+    assert_eq!(desk.run(&["keys", "retire", &old, "--json"]).ended(0).json()["removed"], true);
+    let listed = desk.run(&["keys", "list", "--json"]).ended(0).json();
+    assert_eq!(listed.as_object().unwrap().keys().collect::<Vec<_>>(), [new]);
+    let left = std::fs::read_to_string(&file).unwrap();
+    assert!(!left.contains(KEY) && left.trim().split(',').count() == 1);
+}
+
+#[test]
+fn keys_from_the_environment_are_rotated_by_their_owner() {
+    let desk = Desk::new();
+    desk.run(&["migrate"]).ended(0);
+    let steps = ("evergrant keys rotate", desk.run(&["keys", "rotate"]).ended(0));
+    let new = "1111111111111111";
+    let absent = ("evergrant keys rotate --to 1111111111111111", desk.run(&["keys", "rotate", "--to", new]).ended(5));
+    let both = Desk { env: desk.env.clone(), folder: desk.folder }.with("FERNET_KEY", &format!("{KEY},{OTHER_KEY}"));
+    let other = Keyring::parse(&evergrant_contract::secret::Secret::new(OTHER_KEY)).unwrap().primary().to_string();
+    let ready =
+        ("FERNET_KEY=old,new evergrant keys rotate --to NEW", both.run(&["keys", "rotate", "--to", &other]).ended(0));
+    assert!(!ready.1.everything().contains(OTHER_KEY));
+    let retired = ("FERNET_KEY=old,new evergrant keys retire NEW", both.run(&["keys", "retire", &other]).ended(0));
+    assert_shows("keys_rotate", &scenes([steps, absent, ready, retired]));
 }

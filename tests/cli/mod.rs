@@ -3,5 +3,6 @@
 mod connections;
 mod desk;
 mod import;
+mod jobs;
 mod keys;
 mod running;

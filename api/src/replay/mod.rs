@@ -16,8 +16,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use evergrant_contract::app::AppState;
-use evergrant_contract::controls::PauseTarget;
 use evergrant_contract::connection::Connection;
+use evergrant_contract::controls::PauseTarget;
 use evergrant_contract::failed_job::{FailedJob, FailedJobFilter, FailedJobKey, FailedJobState};
 use evergrant_contract::ids::{AuditId, ConnectionId, JobId, ProviderName};
 use evergrant_contract::job::Payload;
@@ -133,7 +133,7 @@ impl Replays {
     /// Deals with one failed job; an edited payload takes the place of its own. That it was tried is told to the audit log
     /// even if nothing came of it.
     pub async fn one(&self, job: &FailedJob, edited: Option<&Payload>, order: &Order) -> Result<Done, ReplayError> {
-        let mut decided = vec![self.decided(job, edited, order, &self.held().await?).await?];
+        let mut decided = vec![self.decided(job, edited, order, &held(&*self.store).await?).await?];
         self.act(&mut decided, order, Haste::Awaited).await?;
         let done = self.closed(&decided.remove(0), order).await?;
         if done.outcome.closes_as().is_none() && !order.is_dry_run {
@@ -208,22 +208,11 @@ impl Replays {
     }
 
     async fn chunk(&self, jobs: &[FailedJob], order: &Order) -> Result<Vec<Done>, ReplayError> {
-        let held = self.held().await?;
+        let held = held(&*self.store).await?;
         let look = |job| self.decided(job, None, order, &held);
         let mut decided = some_at_once(jobs.iter().map(look).collect()).await?;
         self.act(&mut decided, order, Haste::None).await?;
         some_at_once(decided.iter().map(|decided| self.closed(decided, order)).collect()).await
-    }
-
-    /// The provider apps whose refreshes are paused, by what they answer or by an operator.
-    async fn held(&self) -> Result<BTreeSet<ProviderName>, StoreError> {
-        let (apps, pauses) = (self.store.apps().await?, self.store.pauses().await?);
-        let held = apps.into_iter().filter(|app| app.state != AppState::Open).map(|app| app.provider);
-        let paused = pauses.iter().filter_map(|pause| match &pause.target {
-            PauseTarget::App(provider) => Some(provider.clone()),
-            PauseTarget::Queue(_) | PauseTarget::Connection(_) => None,
-        });
-        Ok(held.chain(paused).collect())
     }
 
     async fn decided<'a>(
@@ -316,6 +305,17 @@ impl Replays {
             outcome: outcome.as_str().to_owned(),
         }
     }
+}
+
+/// The provider apps whose refreshes are paused, by what they answer or by an operator.
+pub(crate) async fn held(store: &dyn Store) -> Result<BTreeSet<ProviderName>, StoreError> {
+    let (apps, pauses) = (store.apps().await?, store.pauses().await?);
+    let held = apps.into_iter().filter(|app| app.state != AppState::Open).map(|app| app.provider);
+    let paused = pauses.iter().filter_map(|pause| match &pause.target {
+        PauseTarget::App(provider) => Some(provider.clone()),
+        PauseTarget::Queue(_) | PauseTarget::Connection(_) => None,
+    });
+    Ok(held.chain(paused).collect())
 }
 
 /// Does them all, a few at once, and gives their results in their order.
