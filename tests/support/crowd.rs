@@ -19,18 +19,23 @@ const END_LIMIT: Duration = Duration::from_mins(1);
 impl World {
     /// Imports so many users with one grant each of this provider app, all of them due: their names.
     pub(crate) fn import_crowd(&mut self, prefix: &str, provider: &str, many: usize) -> Vec<String> {
-        let file = self.folder.path().join("crowd.ndjson");
         let users: Vec<_> = (0..many).map(|number| format!("{prefix}-{number}")).collect();
+        let tokens: Vec<_> = users.iter().map(|user| self.sim.grant(user).refresh_token).collect();
+        self.import_tokens(provider, &users, &tokens);
+        users
+    }
+
+    /// Imports the grants of these users.
+    pub(crate) fn import_tokens(&mut self, provider: &str, users: &[String], tokens: &[String]) {
+        let file = self.folder.path().join("crowd.ndjson");
         let mut text = String::new();
-        for user in &users {
-            let refresh_token = self.sim.grant(user).refresh_token;
+        for (user, refresh_token) in users.iter().zip(tokens) {
             let row = json!({ "user_id": user, "provider": provider, "refresh_token": refresh_token });
             writeln!(text, "{row}").unwrap();
         }
         fs::write(&file, text).unwrap();
         self.ask(&["connections", "import", file.to_str().unwrap(), "--json"]).success();
         fs::remove_file(file).unwrap();
-        users
     }
 
     /// Begins a command; what it says is kept in files named after it.
