@@ -156,10 +156,10 @@ impl Orders {
 fn tell(before: &Seen, now: &Seen) {
     for Pause { target, order } in now.pauses.iter().filter(|pause| !before.pauses.iter().any(|known| known == *pause))
     {
-        warn!(%target, by = order.by, why = order.why, "Paused by an operator: nothing of it is refreshed until it is resumed");
+        warn!(what = %target, by = order.by, why = order.why, "Paused by an operator: nothing of it is refreshed until it is resumed");
     }
     for Pause { target, .. } in before.pauses.iter().filter(|pause| !now.pauses.iter().any(|known| known == *pause)) {
-        info!(%target, "Resumed: refreshes go on");
+        info!(what = %target, "Resumed: refreshes go on");
     }
     match (&before.drain, &now.drain) {
         (None, Some(Drain { order, .. })) => {
