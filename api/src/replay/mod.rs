@@ -32,8 +32,9 @@ use self::decide::{decide, payload_of};
 pub use self::way::Way;
 pub(crate) use self::way::{Haste, WAITING_MAX, job_for};
 
-/// Rows looked at, and failed jobs closed, at once.
-const AT_ONCE: usize = 32;
+/// Rows looked at, and failed jobs closed, at once: as many as a process has connections to its store, so that none of them
+/// waits in line for longer than the store takes.
+const AT_ONCE: usize = 8;
 /// Failed jobs published and closed together: what is lost of the work when something breaks off in between.
 const CHUNK: usize = 100;
 
