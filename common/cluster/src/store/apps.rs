@@ -9,6 +9,7 @@ use evergrant_contract::timing::to_millis;
 use evergrant_contract::webhook::MessageKind;
 
 use super::PgStore;
+use super::begin::begin;
 use super::error::store_error;
 use super::row::{text, word};
 use super::webhooks::tell_of_app;
@@ -37,7 +38,7 @@ impl Apps for PgStore {
     }
 
     async fn hold(&self, provider: &ProviderName, hold: Hold, now: Timestamp) -> Result<bool, StoreError> {
-        let mut transaction = self.pool.begin().await.map_err(store_error)?;
+        let mut transaction = begin(&self.pool).await.map_err(store_error)?;
         let done = sqlx::query!(
             "INSERT INTO provider_apps AS held (provider, state, since, probe_at, code, message)
              VALUES ($1, $2, $3, $4, $5, $6)
@@ -66,7 +67,7 @@ impl Apps for PgStore {
     }
 
     async fn open(&self, provider: &ProviderName, now: Timestamp) -> Result<bool, StoreError> {
-        let mut transaction = self.pool.begin().await.map_err(store_error)?;
+        let mut transaction = begin(&self.pool).await.map_err(store_error)?;
         let was = sqlx::query_scalar!(
             "WITH was AS (
                  SELECT provider, state FROM provider_apps WHERE provider = $1 AND state <> 'open' FOR UPDATE

@@ -9,6 +9,7 @@ use evergrant_contract::ids::ProviderName;
 use evergrant_contract::ports::{Census, StoreError};
 
 use super::PgStore;
+use super::begin::begin;
 use super::error::store_error;
 use super::row::{total, word};
 
@@ -40,7 +41,7 @@ impl Census for PgStore {
     }
 
     async fn headcount(&self, patience: Duration) -> Result<Vec<Headcount>, StoreError> {
-        let mut transaction = self.pool.begin().await.map_err(store_error)?;
+        let mut transaction = begin(&self.pool).await.map_err(store_error)?;
         // Given up by the server itself: to go away would leave it counting.
         sqlx::query_scalar!("SELECT set_config('statement_timeout', $1, true)", patience.as_millis().to_string())
             .fetch_one(&mut *transaction)

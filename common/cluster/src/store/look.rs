@@ -4,6 +4,7 @@ use evergrant_contract::ports::StoreError;
 use sqlx::{Postgres, Transaction};
 
 use super::PgStore;
+use super::begin::begin_with;
 use super::error::store_error;
 
 /// One snapshot, so that what a look finds out first holds for the rest of it. Each statement is planned for its
@@ -13,6 +14,6 @@ const LOOK: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL p
 impl PgStore {
     /// Begins to look. Whoever has seen enough commits.
     pub(super) async fn look(&self) -> Result<Transaction<'static, Postgres>, StoreError> {
-        self.pool.begin_with(LOOK).await.map_err(store_error)
+        begin_with(&self.pool, LOOK).await.map_err(store_error)
     }
 }

@@ -13,6 +13,7 @@ mod acquire;
 mod api_keys;
 mod apps;
 mod batch;
+mod begin;
 mod census;
 mod connect;
 mod connections;

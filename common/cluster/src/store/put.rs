@@ -13,6 +13,7 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::PgStore;
+use super::begin::begin;
 use super::error::store_error;
 use super::row::text;
 use super::seal::{Vault, present};
@@ -27,7 +28,7 @@ impl PgStore {
         new: &[NewConnection],
         if_present: IfPresent,
     ) -> Result<Vec<Stored>, StoreError> {
-        let mut transaction = self.pool.begin().await.map_err(store_error)?;
+        let mut transaction = begin(&self.pool).await.map_err(store_error)?;
         let mut stored = HashMap::with_capacity(new.len());
         for wave in waves(new) {
             for places in wave.chunks(ROWS_AT_ONCE) {

@@ -5,6 +5,7 @@ use evergrant_contract::ids::{ConnectionId, Version};
 use evergrant_contract::ports::StoreError;
 
 use super::PgStore;
+use super::begin::begin;
 use super::error::{is_unique_violation, store_error};
 use super::put::{Identity, replace_identities, write_tokens};
 use super::webhooks;
@@ -15,7 +16,7 @@ impl PgStore {
         id: ConnectionId,
         consent: &NewConnection,
     ) -> Result<Reconnected, StoreError> {
-        let mut transaction = self.pool.begin().await.map_err(store_error)?;
+        let mut transaction = begin(&self.pool).await.map_err(store_error)?;
         let version = sqlx::query_scalar!(
             "SELECT s.version FROM schedules s JOIN connections c ON c.id = s.connection_id
              WHERE c.id = $1 AND c.user_id = $2 AND c.provider = $3

@@ -7,6 +7,7 @@ use evergrant_vault::Field;
 use uuid::Uuid;
 
 use super::PgStore;
+use super::begin::begin;
 use super::error::store_error;
 use super::webhooks;
 
@@ -52,7 +53,7 @@ impl PgStore {
             return Ok(0);
         }
         let (ids, versions): (Vec<_>, Vec<_>) = rows.into_iter().unzip();
-        let mut transaction = self.pool.begin().await.map_err(store_error)?;
+        let mut transaction = begin(&self.pool).await.map_err(store_error)?;
         let restored = sqlx::query_scalar!(
             r#"WITH locked AS MATERIALIZED (
                    SELECT s.connection_id

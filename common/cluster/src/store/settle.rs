@@ -16,6 +16,7 @@ use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
 use super::batch::Batch;
+use super::begin::begin;
 use super::error::store_error;
 use super::failed_jobs;
 use super::row::{counter, text};
@@ -98,7 +99,7 @@ impl Settle {
 
     /// The versions of the rows that were written.
     async fn write(&self, settlements: &[SealedSettlement]) -> Result<HashMap<Uuid, i64>, StoreError> {
-        let mut transaction = self.pool.begin().await.map_err(store_error)?;
+        let mut transaction = begin(&self.pool).await.map_err(store_error)?;
         let (versions, news) = self.write_rows(&mut transaction, settlements).await.map_err(store_error)?;
         webhooks::moved(&mut transaction, &news).await?;
         transaction.commit().await.map_err(store_error)?;

@@ -10,6 +10,7 @@ use evergrant_contract::timing::to_millis;
 use evergrant_contract::usage::{Counts, Day, DayTotal, DayUse, Left, Rank, UserTotal};
 
 use super::PgStore;
+use super::begin::begin;
 use super::error::store_error;
 use super::row::{total, word};
 
@@ -26,7 +27,7 @@ impl Usage for PgStore {
             *sum = sum.plus(day.counts);
         }
         let sums: Vec<_> = sums.into_iter().collect();
-        let mut transaction = self.pool.begin().await.map_err(store_error)?;
+        let mut transaction = begin(&self.pool).await.map_err(store_error)?;
         for chunk in sums.chunks(CHUNK) {
             let column = |of: fn(&Counts) -> i64| chunk.iter().map(|(_, counts)| of(counts)).collect::<Vec<_>>();
             sqlx::query_file!(

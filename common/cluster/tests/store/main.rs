@@ -7,6 +7,7 @@
     reason = "this is test code: a broken expectation must end the test"
 )]
 
+mod abandoned;
 mod conformance;
 mod crowd;
 mod database;

@@ -15,6 +15,7 @@ use super::super::PgStore;
 use super::super::error::store_error;
 use super::super::row::{text, word};
 use super::super::seal::Vault;
+use crate::store::begin::begin;
 
 struct EndpointRow {
     id: Uuid,
@@ -115,7 +116,7 @@ impl PgStore {
 
     pub(super) async fn update_endpoint(&self, id: EndpointId, change: &EndpointChange) -> Result<bool, sqlx::Error> {
         let events = change.events.as_deref().map(words);
-        let mut transaction = self.pool.begin().await?;
+        let mut transaction = begin(&self.pool).await?;
         let done = sqlx::query!(
             "UPDATE webhook_endpoints SET
                  url = coalesce($2, url), description = coalesce($3, description), events = coalesce($4, events),

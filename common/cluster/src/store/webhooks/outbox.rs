@@ -13,6 +13,7 @@ use super::super::PgStore;
 use super::super::error::store_error;
 use super::super::row::word;
 use super::super::time::millis;
+use crate::store::begin::begin;
 
 /// Keeps messages, with a delivery for each endpoint that wants one of them.
 async fn tell(connection: &mut PgConnection, messages: &[Message]) -> Result<(), sqlx::Error> {
@@ -128,7 +129,7 @@ impl PgStore {
         now: Timestamp,
         limit: u32,
     ) -> Result<u64, StoreError> {
-        let mut transaction = self.pool.begin().await.map_err(store_error)?;
+        let mut transaction = begin(&self.pool).await.map_err(store_error)?;
         let apps: Vec<_> = lifetimes.iter().map(|one| one.provider.as_str()).collect();
         let spans: Vec<_> = lifetimes.iter().map(|one| millis(one.lifetime)).collect();
         // A consent that lasts for long again is told of again.

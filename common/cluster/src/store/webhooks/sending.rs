@@ -16,6 +16,7 @@ use super::super::error::store_error;
 use super::super::row::{count, counter, text, word};
 use super::super::time::millis;
 use super::endpoints::{disable, open};
+use crate::store::begin::begin;
 
 impl PgStore {
     pub(super) async fn claim(
@@ -56,7 +57,7 @@ impl PgStore {
     }
 
     pub(super) async fn report(&self, report: &DeliveryReport) -> Result<Reported, sqlx::Error> {
-        let mut transaction = self.pool.begin().await?;
+        let mut transaction = begin(&self.pool).await?;
         // The endpoint before its deliveries, as whoever removes or disables it: nobody waits for each other in a circle.
         let since = judge(&mut transaction, report).await?;
         if !close(&mut transaction, report).await? {
@@ -104,7 +105,7 @@ impl PgStore {
         since: Timestamp,
         now: Timestamp,
     ) -> Result<u64, sqlx::Error> {
-        let mut transaction = self.pool.begin().await?;
+        let mut transaction = begin(&self.pool).await?;
         let failed = sqlx::query!(
             "UPDATE webhook_deliveries d SET state = 'pending', due_at = $3, claimed_until = NULL, attempts = 0
              FROM webhook_endpoints e
