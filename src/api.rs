@@ -10,6 +10,7 @@ use evergrant_api::{
 };
 use evergrant_contract::ids::{ProcessId, ProviderName};
 use evergrant_contract::ports::Clock;
+use evergrant_contract::usage::Meter;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::SystemChance;
@@ -17,6 +18,7 @@ use crate::config::Config;
 use crate::lifecycle::Lifecycle;
 use crate::settings;
 use crate::shape::Shape;
+use crate::webhooks;
 
 /// What an API is made of, besides the ports.
 pub struct Ingredients<'a> {
@@ -30,6 +32,8 @@ pub struct Ingredients<'a> {
     pub probes: Probes,
     /// The provider apps that are configured.
     pub providers: &'a BTreeMap<ProviderName, ProviderApp>,
+    /// Counts what is done for whom.
+    pub meter: &'a Arc<Meter>,
     /// The time.
     pub clock: &'a Arc<dyn Clock>,
 }
@@ -63,7 +67,7 @@ impl Ingredients<'_> {
     }
 
     fn api(self, shape: &Shape, server: &Server, stop: CancellationToken) -> anyhow::Result<Api> {
-        let Self { config, process, secret, probes, providers, clock } = self;
+        let Self { config, process, secret, probes, providers, meter, clock } = self;
         let settings = settings::api(config, server.address())?;
         let (store, events) = (Arc::clone(&shape.store), Arc::clone(&shape.events));
         let waits = Waits::new(
@@ -75,7 +79,13 @@ impl Ingredients<'_> {
         );
         let targets = providers.iter().filter_map(|(name, app)| Some((name.clone(), app.target.clone()?))).collect();
         let reads = Arc::new(Reads::new(&store));
-        let tokens = Arc::new(LocalTokens::new(Arc::clone(&reads), Arc::clone(&waits), targets, Arc::clone(clock)));
+        let tokens = Arc::new(LocalTokens::new(
+            Arc::clone(&reads),
+            Arc::clone(&waits),
+            targets,
+            Arc::clone(clock),
+            Arc::clone(meter),
+        ));
         let amc = Client::new(Arc::clone(&tokens) as _, amc_settings(config, clock)).context("the AMC client")?;
         let hub = Hub::new(process, Arc::clone(&store), Arc::clone(&events), Arc::clone(clock), settings.streams_max);
         Ok(Api {
@@ -91,6 +101,7 @@ impl Ingredients<'_> {
             waits,
             tokens,
             amc,
+            hooks: webhooks::hooks(config, &shape.store, clock)?,
             probes: Arc::new(probes),
             clock: Arc::clone(clock),
             chance: Arc::new(SystemChance),

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use evergrant_api::{ApiSettings, AuthSettings, ForceSettings};
+use evergrant_contract::usage::Present;
 use evergrant_scheduler::SchedulerSettings;
+use evergrant_webhooks::{DeliverySettings, Rules};
 use evergrant_workers::WorkerSettings;
 use url::Url;
 
@@ -17,7 +19,7 @@ const DAY: Duration = Duration::from_hours(24);
 const CONSENT_PATIENCE: Duration = Duration::from_mins(10);
 
 /// What workers are told.
-pub const fn worker(config: &Config) -> WorkerSettings {
+pub fn worker(config: &Config) -> WorkerSettings {
     let worker = &config.worker;
     WorkerSettings {
         concurrency_due: worker.concurrency_due,
@@ -27,6 +29,7 @@ pub const fn worker(config: &Config) -> WorkerSettings {
         tries: worker.tries,
         commit_budget: worker.commit_budget,
         admit_patience: worker.admit_patience,
+        rest_after: config.usage.rest_after(),
         buffer: config.scheduler.refresh_buffer,
         back_off: worker.back_off(),
         max_attempts: worker.max_attempts,
@@ -47,6 +50,29 @@ pub fn scheduler(config: &Config) -> SchedulerSettings {
         republish_after: scheduler.republish_after,
         lead_ttl: scheduler.lead_ttl,
         retention: DAY * config.retention.days,
+    }
+}
+
+/// What suggestions are measured against.
+pub fn usage(config: &Config) -> Present {
+    Present { buffer: config.scheduler.refresh_buffer, rest_after: config.usage.rest_after() }
+}
+
+/// Where webhooks may be sent. What is no network was refused when the configuration was checked.
+pub fn webhook_rules(config: &Config) -> Rules {
+    let webhooks = &config.webhooks;
+    let allow_networks = webhooks.allow_networks.iter().filter_map(|network| network.parse().ok()).collect();
+    Rules { allow_http: webhooks.allow_http, allow_networks }
+}
+
+/// What deliverers of webhooks are told.
+pub fn deliveries(config: &Config) -> DeliverySettings {
+    let webhooks = &config.webhooks;
+    DeliverySettings {
+        timeout: webhooks.timeout,
+        concurrency: webhooks.concurrency,
+        look_every: webhooks.look_every,
+        disable_after: DAY * webhooks.disable_after_days,
     }
 }
 
@@ -86,6 +112,7 @@ pub fn api(config: &Config, listens_on: SocketAddr) -> anyhow::Result<ApiSetting
         },
         refresh_buffer: config.scheduler.refresh_buffer,
         refresh_interval: config.scheduler.refresh_interval,
+        usage: usage(config),
         public_url,
     })
 }

@@ -27,12 +27,16 @@ use axum::body::{Body, to_bytes};
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, COOKIE, LOCATION, SET_COOKIE};
 use axum::http::request::Builder;
 use axum::http::{HeaderMap, HeaderName, Request, StatusCode};
+use evergrant_contract::app::{AppState, Hold};
 use evergrant_contract::failed_job::{FailedJob, FailedJobState};
 use evergrant_contract::ids::{ApiKeyId, ConnectionId, ProcessId};
 use evergrant_contract::job::{Job, Payload};
 use evergrant_contract::people::{Scope, User};
-use evergrant_contract::ports::{ApiKeys as _, Clock as _, FailedJobs as _, Offices as _, Peer, Users as _};
+use evergrant_contract::ports::{
+    ApiKeys as _, Apps as _, Clock as _, FailedJobs as _, Offices as _, Peer, Users as _, Webhooks as _,
+};
 use evergrant_contract::secret::Secret;
+use evergrant_contract::webhook::{DeliveryFilter, Endpoint, EndpointState};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tower::ServiceExt as _;
@@ -88,6 +92,15 @@ POST /api/ops/failed-jobs/discard        ops              who?   never never 200
 POST /api/ops/failed-jobs/replay         ops              who?   never never 200   200   scope never who?    expired ended who?
 POST /api/ops/failed-jobs/{id}/discard   ops              who?   never never 200*  200*  scope never who?    expired ended who?
 POST /api/ops/failed-jobs/{id}/replay    ops              who?   never never 200*  200*  scope never who?    expired ended who?
+GET /api/ops/webhooks                            ops              who?   never never 200*  200*  scope never who?    expired ended who?
+GET /api/ops/webhooks/{id}                       ops              who?   never never 200*  200*  scope never who?    expired ended who?
+GET /api/ops/webhooks/{id}/deliveries            ops              who?   never never 200   200   scope never who?    expired ended who?
+PATCH /api/ops/webhooks/{id}                     ops              who?   never never 200*  200*  scope never who?    expired ended who?
+POST /api/ops/webhooks                           ops              who?   never never 201   201   scope never who?    expired ended who?
+POST /api/ops/webhooks/{id}/deliveries/{message}/replay ops              who?   never never 200   200   scope never who?    expired ended who?
+POST /api/ops/webhooks/{id}/replay               ops              who?   never never 200   200   scope never who?    expired ended who?
+POST /api/ops/webhooks/{id}/rotate-secret        ops              who?   never never 200*  200*  scope never who?    expired ended who?
+POST /api/ops/webhooks/{id}/test                 ops              who?   never never 200   200   scope never who?    expired ended who?
 GET /api/docs                            -                200    200   200   200   200   200   200   200     200     200   200
 GET /api/docs.css                        -                200    200   200   200   200   200   200   200     200     200   200
 GET /api/health                          -                200    200   200   200   200   200   200   200     200     200   200
@@ -214,6 +227,8 @@ fn written(callers: &[&str], rows: &[(&Row<'_>, Vec<String>)]) -> String {
 /// An API with workers, a provider whose consents are good and whose API answers everything.
 struct Bench {
     fixture: Fixture,
+    /// The URL of something that answers everything.
+    receiver: String,
 }
 
 /// Those whom a cell of the matrix is about. Each has its own, so that nothing that one asks for changes another's answer.
@@ -248,7 +263,7 @@ impl Bench {
             drain: None,
         };
         fixture.store.announce(&peer).await.unwrap();
-        Self { fixture }
+        Self { fixture, receiver: url }
     }
 
     /// What the cell is.
@@ -284,6 +299,7 @@ impl Bench {
         let (owner, other) = (self.fixture.user(&email("owner")).await, self.fixture.user(&email("other")).await);
         let connection = self.fixture.connection(&owner).await;
         self.fail(connection).await;
+        self.tell(connection).await;
         Cast { owner, other, connection }
     }
 
@@ -307,13 +323,41 @@ impl Bench {
         self.fixture.store.record(failed).await.unwrap();
     }
 
+    /// A receiver of webhooks with the same id, and something that it is told.
+    async fn tell(&self, connection: ConnectionId) {
+        let (store, now) = (&self.fixture.store, self.fixture.clock.now());
+        let endpoint = Endpoint {
+            id: connection.uuid().into(),
+            url: self.receiver.clone(),
+            description: String::new(),
+            events: Vec::new(),
+            state: EndpointState::Enabled,
+            disabled_reason: None,
+            failing_since: None,
+            former_secret_until: None,
+            created_at: now,
+        };
+        store.add_endpoint(&endpoint, &evergrant_webhooks::new_secret()).await.unwrap();
+        // An app that nobody else is about.
+        let app = format!("app-{}", connection.uuid().simple()).parse().unwrap();
+        let hold = Hold { state: AppState::Fault, probe_at: now, code: None, message: "refused".to_owned() };
+        assert!(store.hold(&app, hold, now).await.unwrap());
+    }
+
     /// The request, in which nobody has said who asks.
     async fn request(&self, operation: &str, cast: &Cast) -> Builder {
         let (method, path) = operation.split_once(' ').unwrap();
         let id = cast.connection.to_string();
         let path = path.replace("processes/{id}", &format!("processes/{}", *WORKER));
         let path = path.replace("{kind}", "connection").replace("{name}", &id);
-        let path = path.replace("{id}", &id).replace("{connection}", &id).replace("{path}", "v2/profiles");
+        let all = DeliveryFilter::default();
+        let told = self.fixture.store.deliveries(cast.connection.uuid().into(), &all, None, 1).await;
+        let message = told.unwrap().first().map(|row| row.message.to_string()).unwrap_or_default();
+        let path = path
+            .replace("{message}", &message)
+            .replace("{id}", &id)
+            .replace("{connection}", &id)
+            .replace("{path}", "v2/profiles");
         match operation {
             "POST /api/auth/login" => {
                 self.fixture.store.set_password(&cast.owner.id, Some(&HASH)).await.unwrap();
@@ -394,6 +438,9 @@ fn body_of(operation: &str, cast: &Cast) -> Option<Value> {
         "POST /api/ops/pauses" => Some(json!({ "kind": "connection", "name": cast.connection, "why": "the matrix" })),
         "POST /api/ops/processes/{id}/drain" => Some(json!({ "why": "the matrix" })),
         "POST /api/ops/connections/refresh" => Some(json!({ "filter": { "text": cast.connection }, "dry_run": true })),
+        "POST /api/ops/webhooks" => Some(json!({ "url": "https://receiver.example/" })),
+        "POST /api/ops/webhooks/{id}/replay" => Some(json!({ "since": "2020-01-01T00:00:00Z" })),
+        "PATCH /api/ops/webhooks/{id}" => Some(json!({ "description": "another" })),
         _ => None,
     }
 }

@@ -15,6 +15,7 @@ mod story;
 mod tests;
 mod usage;
 mod view;
+mod webhooks;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -60,6 +61,13 @@ pub(crate) fn routes() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(keys::keys))
         .routes(routes!(audit::audit_log))
         .routes(routes!(story::story))
+        .routes(routes!(webhooks::list, webhooks::create))
+        .routes(routes!(webhooks::show, webhooks::update, webhooks::delete))
+        .routes(routes!(webhooks::rotate_secret))
+        .routes(routes!(webhooks::test))
+        .routes(routes!(webhooks::deliveries))
+        .routes(routes!(webhooks::replay))
+        .routes(routes!(webhooks::replay_missed))
 }
 
 /// Adds what an operator did to one connection to the audit log. What people and services do to what is theirs is not there.

@@ -19,6 +19,7 @@ use evergrant_contract::state::{Reason, State};
 use evergrant_contract::timing::after;
 use evergrant_contract::transition::{Change, Standing};
 use evergrant_testkit::{FixedChance, ManualClock, MemoryEvents, MemoryQueue, MemoryStore, ScriptedProvider};
+use evergrant_webhooks::{Hooks, Rules, Sender, SystemLookup};
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
@@ -100,10 +101,13 @@ impl Bench {
         let waits =
             Waits::new(self.store.clone(), self.queue.clone(), self.events.clone(), clock.clone(), self.settings.force);
         let reads = Arc::new(Reads::new(&(self.store.clone() as _)));
-        let tokens = Arc::new(LocalTokens::new(reads.clone(), waits.clone(), BTreeMap::new(), clock.clone(), Arc::default()));
+        let tokens =
+            Arc::new(LocalTokens::new(reads.clone(), waits.clone(), BTreeMap::new(), clock.clone(), Arc::default()));
         let secret = SessionSecret::new(&Secret::new(SESSION_SECRET)).unwrap();
         let (process, stop) = (ProcessId::generate(), CancellationToken::new());
+        let sender = Sender::new(Rules::default(), Duration::from_secs(5), Arc::new(SystemLookup), clock.clone());
         Arc::new(Api {
+            hooks: Arc::new(Hooks::new(self.store.clone(), Arc::new(sender.unwrap()), clock.clone())),
             process,
             settings: self.settings.clone(),
             store: self.store.clone(),
