@@ -92,6 +92,7 @@ POST /api/ops/failed-jobs/discard        ops              who?   never never 200
 POST /api/ops/failed-jobs/replay         ops              who?   never never 200   200   scope never who?    expired ended who?
 POST /api/ops/failed-jobs/{id}/discard   ops              who?   never never 200*  200*  scope never who?    expired ended who?
 POST /api/ops/failed-jobs/{id}/replay    ops              who?   never never 200*  200*  scope never who?    expired ended who?
+DELETE /api/ops/webhooks/{id}                    ops              who?   never never 204   204   scope never who?    expired ended who?
 GET /api/ops/webhooks                            ops              who?   never never 200*  200*  scope never who?    expired ended who?
 GET /api/ops/webhooks/{id}                       ops              who?   never never 200*  200*  scope never who?    expired ended who?
 GET /api/ops/webhooks/{id}/deliveries            ops              who?   never never 200   200   scope never who?    expired ended who?

@@ -94,7 +94,12 @@ impl Bench {
         let providers: BTreeMap<ProviderName, ProviderApp> = apps
             .into_iter()
             .map(|(name, consents)| {
-                let app = ProviderApp { consents, provider: provider.clone(), target: Some(target(name)) };
+                let app = ProviderApp {
+                    consents,
+                    provider: provider.clone(),
+                    target: Some(target(name)),
+                    client_secret_ends_at: None,
+                };
                 (name.parse().unwrap(), app)
             })
             .collect();
