@@ -69,7 +69,7 @@ impl FileSpool {
         let (mut keys, mut unreadable) = (BTreeSet::new(), 0);
         for path in self.files()? {
             let record = std::fs::read(&path).ok().and_then(|bytes| serde_json::from_slice::<Record>(&bytes).ok());
-            let found = record.map(|record| record.ciphertexts()).unwrap_or_default();
+            let found = record.map(Record::ciphertexts).unwrap_or_default();
             let known: Vec<_> =
                 found.into_iter().map(|text| self.keyring.key_of(&Ciphertext::from(text)).cloned()).collect();
             unreadable += u64::from(known.iter().any(Option::is_none));

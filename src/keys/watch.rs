@@ -61,7 +61,7 @@ impl KeyFileWatch {
                 Ok(_) => {}
                 // What was read at the start is good until the end.
                 Err(error) => {
-                    error!(%error, "The key file cannot be read any more: bring it back before the next start")
+                    error!(%error, "The key file cannot be read any more: bring it back before the next start");
                 }
             }
             let now = self.clock.monotonic();

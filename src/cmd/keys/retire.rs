@@ -28,7 +28,7 @@ const REMEMBERED_FOR: Duration = Duration::from_hours(24);
 #[derive(Serialize)]
 struct Retired {
     key: String,
-    /// It was taken out of the generated key file; otherwise it is taken out of FERNET_KEY by hand.
+    /// It was taken out of the generated key file; otherwise it is taken out of `FERNET_KEY` by hand.
     removed: bool,
     /// Live processes that still have it and do not need it.
     held_by: Vec<ProcessId>,
@@ -104,8 +104,8 @@ fn need(
              is left then opens with no key that is known here, and its users have to connect again"
         )));
     }
-    let (waiting, _) = FileSpool::new(config.spool_path(), Arc::clone(keyring)).keys()?;
-    if waiting.contains(key) {
+    let (spooled, _) = FileSpool::new(config.spool_path(), Arc::clone(keyring)).keys()?;
+    if spooled.contains(key) {
         return Ok(Some(format!(
             "results that wait in {} are encrypted with it; start a process with this folder, it stores them",
             config.spool_path().display()

@@ -106,7 +106,8 @@ async fn check(config: &Config, store: &dyn Store, key: &str, args: &RotateKeyAr
         );
         return Err(why.into());
     }
-    let former: Vec<_> = keyring.fingerprints().map(|known| known.as_str()).filter(|known| *known != key).collect();
+    let former: Vec<_> =
+        keyring.fingerprints().map(evergrant_vault::Fingerprint::as_str).filter(|known| *known != key).collect();
     let Some(old) = former.first() else {
         return Ok(Rotation { key: Some(key.to_owned()), outcome, next: Vec::new() });
     };
