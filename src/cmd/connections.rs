@@ -12,7 +12,7 @@ use evergrant_contract::controls::Order;
 use evergrant_contract::ids::{AuditId, ConnectionId, ProviderName};
 use evergrant_contract::operations::{Action, AuditEntry};
 use evergrant_contract::ports::Store;
-use evergrant_contract::state::State;
+use evergrant_contract::state::{Reason, State};
 use evergrant_contract::timing::Margin;
 use evergrant_contract::verdict::Attempt;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -76,7 +76,7 @@ fn list_text(rows: &[Connection], limit: u32, is_filtered: bool) -> String {
 /// The state and what stands beside it.
 fn state_text(row: &Connection) -> String {
     let paused = row.paused.as_ref().map(|_| "paused");
-    let beside: Vec<_> = row.reason.map(|reason| reason.as_str()).into_iter().chain(paused).collect();
+    let beside: Vec<_> = row.reason.map(Reason::as_str).into_iter().chain(paused).collect();
     if beside.is_empty() { row.state.to_string() } else { format!("{} ({})", row.state, beside.join(", ")) }
 }
 

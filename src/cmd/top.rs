@@ -25,7 +25,8 @@ const EVERY_MIN: Duration = Duration::from_millis(200);
 
 pub(super) async fn run(config: &Config, args: &TopArgs) -> Result<(), Failed> {
     config.check().map_err(|problems| Failed::new(Exit::Config, Refused(problems)))?;
-    if !args.once && !(io::stdout().is_terminal() && io::stdin().is_terminal()) {
+    let has_terminal = io::stdout().is_terminal() && io::stdin().is_terminal();
+    if !args.once && !has_terminal {
         return Err(Failed::new(Exit::Usage, anyhow!("there is no terminal to draw on: add --once to print one look")));
     }
     let configured = providers::token_urls(config).unwrap_or_default().into_iter().map(|(name, _)| name).collect();

@@ -61,6 +61,7 @@ pub(super) mod date {
         day.map(Some).map_err(|_| D::Error::invalid_value(Unexpected::Str(&text), &"a day such as 2027-05-20"))
     }
 
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over references")]
     pub(in crate::config) fn serialize<S: Serializer>(value: &Option<NaiveDate>, to: S) -> Result<S::Ok, S::Error> {
         to.serialize_str(&value.map(|day| day.to_string()).unwrap_or_default())
     }

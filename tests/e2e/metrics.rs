@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use chrono::{TimeDelta, Utc};
+use chrono::TimeDelta;
 use evergrant_sim::{ErrorBody, Fault, FaultKind};
 use reqwest::Method;
 use serde_json::json;
 
+use crate::support::rows::now;
 use crate::support::wait::eventually;
 use crate::support::{Caller, Pace, Plan, Shape, World};
 
@@ -86,7 +87,7 @@ fn a_job_is_given_up(world: &World, caller: &Caller, connection: &str) {
 fn an_expired_token_is_replaced(world: &mut World) {
     let file = world.folder.path().join("expired.ndjson");
     let tokens = world.sim.grant("late");
-    let ended = (Utc::now() - TimeDelta::hours(1)).to_rfc3339();
+    let ended = (now() - TimeDelta::hours(1)).to_rfc3339();
     let row = json!({
         "user_id": "late", "provider": "amazon-na", "expires_at": ended,
         "access_token": tokens.access_token, "refresh_token": tokens.refresh_token,

@@ -52,8 +52,8 @@ fn app(shape: Shape, name: &'static str) {
     assert_eq!((stats.in_state("active"), stats.failed_jobs), (CONNECTIONS as u64, 0), "{stats:?}");
     let id = world.rows().into_values().next().unwrap().id;
     told_at_once(&mut world, &id, "Refreshes of amazon-na are paused by an operator: a release");
-    let pauses = world.ask(&["pauses"]).success().stdout;
-    assert!(pauses.contains("amazon-na") && pauses.contains("a release"), "{pauses}");
+    let listed = world.ask(&["pauses"]).success().stdout;
+    assert!(listed.contains("amazon-na") && listed.contains("a release"), "{listed}");
 
     world.ask(&["resume", "app", "amazon-na"]).success();
     let stats = world.until_refreshed_again(CONNECTIONS);

@@ -9,6 +9,7 @@ use evergrant_vault::{Ciphertext, Field, Keyring, Place};
 use fernet::Fernet;
 use uuid::Uuid;
 
+use super::number;
 use crate::support::wait::eventually;
 use crate::support::{Plan, Shape, World};
 
@@ -123,7 +124,7 @@ const AT_ONCE: usize = 5_000;
 /// `cargo xtask reencrypt` runs this in a release build with a million rows.
 #[test]
 fn many_rows_are_encrypted_again_beside_live_refreshes() {
-    let rows = std::env::var("EVERGRANT_REENCRYPT_ROWS").map_or(2_000, |rows| rows.parse().expect("a number of rows"));
+    let rows = number("EVERGRANT_REENCRYPT_ROWS").unwrap_or(2_000);
     let quiet = Plan { log_level: "warn,evergrant=info,evergrant_api=info", ..plan(Shape::Cluster, "reencrypt_many") };
     let Some(mut world) = World::new(&quiet) else { return };
     // The command alone is timed.

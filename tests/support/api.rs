@@ -63,7 +63,13 @@ impl Reply {
 impl Caller {
     /// Somebody whom nobody knows, at this address.
     pub(crate) fn new(address: &str) -> Self {
-        Self { base: format!("http://{address}"), http: browser(), bearer: None, cookies: Vec::new(), headers: HeaderMap::new() }
+        Self {
+            base: format!("http://{address}"),
+            http: browser(),
+            bearer: None,
+            cookies: Vec::new(),
+            headers: HeaderMap::new(),
+        }
     }
 
     /// With this token or key.

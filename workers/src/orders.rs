@@ -126,7 +126,7 @@ impl Orders {
     async fn report_drained(&self) {
         match self.controls.drained(self.process, self.clock.now()).await {
             Ok(()) => {
-                info!(process = %self.process, "Drained: nothing is in hand, and no new jobs are taken until this worker is resumed")
+                info!(process = %self.process, "Drained: nothing is in hand, and no new jobs are taken until this worker is resumed");
             }
             Err(error) => warn!(%error, "It cannot be noted yet that this worker has nothing in hand"),
         }

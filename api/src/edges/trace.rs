@@ -20,7 +20,7 @@ pub(crate) struct TraceContext {
 impl TraceContext {
     /// The `traceparent` of the request that this task answers; `None` outside of requests.
     pub(crate) fn current() -> Option<String> {
-        CURRENT.try_with(|context| context.traceparent()).ok()
+        CURRENT.try_with(TraceContext::traceparent).ok()
     }
 
     /// The id of the request that this task answers.

@@ -312,11 +312,11 @@ impl Replays {
 pub(crate) async fn held(store: &dyn Store) -> Result<BTreeSet<ProviderName>, StoreError> {
     let (apps, pauses) = (store.apps().await?, store.pauses().await?);
     let held = apps.into_iter().filter(|app| app.state != AppState::Open).map(|app| app.provider);
-    let paused = pauses.iter().filter_map(|pause| match &pause.target {
+    let by_hand = pauses.iter().filter_map(|pause| match &pause.target {
         PauseTarget::App(provider) => Some(provider.clone()),
         PauseTarget::Queue(_) | PauseTarget::Connection(_) => None,
     });
-    Ok(held.chain(paused).collect())
+    Ok(held.chain(by_hand).collect())
 }
 
 /// Does them all, a few at once, and gives their results in their order.

@@ -185,14 +185,14 @@ impl Watcher<'_> {
         let is_free = !is_leased(&row, self.now());
         if is_free
             && let Some(pause) = self.flight.pause(&row).await?
-            && let Some(waited) = self.decide(&row, Some(Obstacle::Pause(&pause)), failed_at)
+            && let Some(waited) = self.decide(&row, Some(&Obstacle::Pause(&pause)), failed_at)
         {
             return Ok(Some(waited));
         }
         if is_free && let Some(app) = self.flight.held(&row).await? {
             // Read again, behind the app: a probe takes the lease before it takes the turn, so one that is under way shows.
             let Some(row) = self.row().await? else { return Ok(Some(Waited::NotFound)) };
-            if let Some(waited) = self.decide(&row, Some(Obstacle::Hold(&app)), failed_at) {
+            if let Some(waited) = self.decide(&row, Some(&Obstacle::Hold(&app)), failed_at) {
                 return Ok(Some(waited));
             }
         }
@@ -212,11 +212,16 @@ impl Watcher<'_> {
         orders.send_if_modified(|present| present.replace(order) != Some(order));
     }
 
-    fn decide(&self, row: &Connection, obstacle: Option<Obstacle<'_>>, failed_at: Option<Timestamp>) -> Option<Waited> {
+    fn decide(
+        &self,
+        row: &Connection,
+        obstacle: Option<&Obstacle<'_>>,
+        failed_at: Option<Timestamp>,
+    ) -> Option<Waited> {
         let (held, pause) = match obstacle {
             None => (None, None),
-            Some(Obstacle::Hold(app)) => (Some(app), None),
-            Some(Obstacle::Pause(pause)) => (None, Some(pause)),
+            Some(Obstacle::Hold(app)) => (Some(*app), None),
+            Some(Obstacle::Pause(pause)) => (None, Some(*pause)),
         };
         let look = Look { row, held, pause, failed_at, now: self.now() };
         decide(self.wanted, self.seen, &look, &self.flight.ports.settings)

@@ -293,7 +293,7 @@ fn rest(rest_after: Option<Duration>, unused: Unused) -> Option<Suggestion> {
 mod tests {
     use super::*;
 
-    const PRESENT: Present = Present { buffer: Duration::from_secs(900), rest_after: None };
+    const PRESENT: Present = Present { buffer: Duration::from_mins(15), rest_after: None };
     const NONE_UNUSED: Unused = Unused { days: 30, connections: 0, of: 1_000 };
 
     fn left(count: u64, ended: u64, least: i64) -> Counts {
@@ -324,7 +324,7 @@ mod tests {
     fn a_buffer_that_was_never_needed_may_be_smaller_but_not_tiny() {
         assert_eq!(suggested(left(1_000, 0, 850), NONE_UNUSED), [("refresh_buffer", 450)]);
         assert_eq!(suggested(left(1_000, 0, 500), NONE_UNUSED), []);
-        let small = Present { buffer: Duration::from_secs(300), ..PRESENT };
+        let small = Present { buffer: Duration::from_mins(5), ..PRESENT };
         assert_eq!(suggest(small, left(1_000, 0, 299), NONE_UNUSED), []);
     }
 

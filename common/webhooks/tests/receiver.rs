@@ -1,5 +1,7 @@
 //! Deliveries to a real receiver, verified by the reference implementation.
 
+#![expect(clippy::unwrap_used, reason = "test code: a broken expectation must end the test")]
+
 use std::collections::VecDeque;
 use std::io;
 use std::net::IpAddr;
@@ -32,6 +34,7 @@ struct WallClock;
 
 #[async_trait]
 impl Clock for WallClock {
+    #[expect(clippy::disallowed_methods, reason = "the reference verifier reads the wall clock, too")]
     fn now(&self) -> Timestamp {
         to_millis(Utc::now())
     }

@@ -86,13 +86,13 @@ async fn all(store: Arc<dyn Store>, way: Way, filter: &ConnectionFilter, args: &
         traceparent: None,
     };
     let refreshes = Refreshes::new(store, way, Arc::clone(&clock));
-    let mut refreshed = Refreshed { dry_run: args.dry_run, ..Refreshed::default() };
+    let mut sum = Refreshed { dry_run: args.dry_run, ..Refreshed::default() };
     let mut bulk = Bulk::begin(clock, args.rate, args.limit, total.unwrap_or_default());
     let mut after = args.after;
     let trouble = loop {
         let RefreshPage { done, next, trouble } = refreshes.page(filter, after, bulk.size(), &order).await?;
-        refreshed.add(&done);
-        bulk.advance(done.len(), refreshed.asked);
+        sum.add(&done);
+        bulk.advance(done.len(), sum.asked);
         let goes_on = match trouble {
             Some(ReplayError::Crowded { .. } | ReplayError::Queue(QueueError::Full)) => bulk.outwaits_the_crowd().await,
             Some(trouble) => break Some(trouble),
@@ -100,14 +100,14 @@ async fn all(store: Arc<dyn Store>, way: Way, filter: &ConnectionFilter, args: &
             None => bulk.goes_on().await,
         };
         if !goes_on {
-            refreshed.stopped = true;
+            sum.stopped = true;
             break None;
         }
         after = next;
     };
     drop(bulk);
-    Output::stdout(args.output.json).data(&refreshed, text)?;
-    complaint(&refreshed, trouble)
+    Output::stdout(args.output.json).data(&sum, text)?;
+    complaint(&sum, trouble)
 }
 
 /// How many the filter names, where that is known without reading them.

@@ -48,8 +48,11 @@ pub(super) fn frame(look: &Look) -> String {
 
 fn connections(text: &mut String, look: &Look) {
     let Some(stats) = &look.stats else { return };
-    let states = stats.by_state.iter().map(|(state, count)| format!("   {state} {count}")).collect::<String>();
-    let _ = writeln!(text, "connections  {}{states}", stats.total);
+    let _ = write!(text, "connections  {}", stats.total);
+    for (state, count) in &stats.by_state {
+        let _ = write!(text, "   {state} {count}");
+    }
+    text.push('\n');
     let (due, expired, paused, refreshed) = (stats.due, stats.expired, stats.paused, stats.refreshed);
     let _ = writeln!(
         text,

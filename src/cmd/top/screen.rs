@@ -57,10 +57,8 @@ fn give_back() {
 
 /// Whether somebody presses `q`, Escape or Ctrl-C within this time. Another size of the window ends the wait.
 pub(super) fn quits_within(time: Duration) -> io::Result<bool> {
-    #[expect(clippy::disallowed_methods, reason = "a person at a terminal lives in real time")]
     let ends = Instant::now() + time;
     loop {
-        #[expect(clippy::disallowed_methods, reason = "a person at a terminal lives in real time")]
         let left = ends.saturating_duration_since(Instant::now());
         if !event::poll(left)? {
             return Ok(false);

@@ -33,7 +33,7 @@ impl World {
     }
 
     async fn resume(&self, target: &PauseTarget) {
-        self.store.resume(target, &self.line(Action::Resume)).await.unwrap().expect("it was paused");
+        self.store.resume(target, &self.line(Action::Resume)).await.unwrap().unwrap();
     }
 
     /// Moves time along until it holds.

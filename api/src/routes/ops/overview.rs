@@ -246,7 +246,7 @@ fn every_app(api: &Api, apps: Vec<App>, pauses: &Pauses) -> Vec<ProviderAppView>
     let view = |(name, app): (ProviderName, Option<App>)| {
         let is_configured = api.providers.contains_key(&name);
         let client_secret_ends_at = api.providers.get(&name).and_then(|app| app.client_secret_ends_at);
-        let paused = pauses.of_app(&name).map(|pause| pause.order.clone().into());
+        let by_hand = pauses.of_app(&name).map(|pause| pause.order.clone().into());
         let provider = name.to_string();
         match app {
             Some(App { state, since, probe_at, code, message, .. }) => ProviderAppView {
@@ -257,7 +257,7 @@ fn every_app(api: &Api, apps: Vec<App>, pauses: &Pauses) -> Vec<ProviderAppView>
                 probe_at,
                 code,
                 message,
-                paused,
+                paused: by_hand,
                 client_secret_ends_at,
             },
             None => ProviderAppView {
@@ -268,7 +268,7 @@ fn every_app(api: &Api, apps: Vec<App>, pauses: &Pauses) -> Vec<ProviderAppView>
                 probe_at: None,
                 code: None,
                 message: None,
-                paused,
+                paused: by_hand,
                 client_secret_ends_at,
             },
         }

@@ -172,6 +172,7 @@ async fn without_an_api_to_call_the_client_gets_no_token() {
     let world = World::new().await;
     let id = world.connection(HOUR).await;
     let clock = Arc::clone(&world.clock) as _;
-    let tokens = Arc::new(LocalTokens::new(world.reads(), Arc::clone(&world.waits), BTreeMap::new(), clock, Arc::default()));
+    let tokens =
+        Arc::new(LocalTokens::new(world.reads(), Arc::clone(&world.waits), BTreeMap::new(), clock, Arc::default()));
     assert!(matches!(world.take(&tokens, id, MINUTE).await, Err(TokenError::Refused(_))));
 }
