@@ -89,7 +89,7 @@ pub struct UpdateWebhookArgs {
     #[command(flatten)]
     pub which: WebhookArgs,
     /// Where messages are sent to.
-    #[arg(long, value_name = "URL")]
+    #[arg(long = "send-to", value_name = "URL")]
     pub url: Option<String>,
     /// What it is for.
     #[arg(long, value_name = "TEXT")]

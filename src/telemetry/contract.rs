@@ -9,7 +9,7 @@ use evergrant_contract::verdict::VerdictKind;
 use super::metrics::{Kind, METRICS};
 
 /// What ends up in a running process. The simulated Amazon, the test kit and `xtask` make no promises.
-const SOURCES: [&str; 11] = [
+const SOURCES: [&str; 12] = [
     "src",
     "scheduler/src",
     "workers/src",
@@ -21,6 +21,7 @@ const SOURCES: [&str; 11] = [
     "common/provider/src",
     "common/traces/src",
     "common/vault/src",
+    "common/webhooks/src",
 ];
 
 /// Levels whose messages are stable; `debug` is for whoever reads the code beside it.

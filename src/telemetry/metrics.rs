@@ -207,6 +207,12 @@ pub(super) const METRICS: &[(&str, Kind, Unit, &str)] = &[
         "Refreshes by the verdict that ended them; one may take several attempts, or none if it was throttled by the rate limit.",
     ),
     (
+        "evergrant_rests_total",
+        Counter,
+        Unit::Count,
+        "Scheduled refreshes left out since nobody has used the connection for usage.rest_after_days; each resting connection is looked at once a day.",
+    ),
+    (
         "evergrant_results_put_off_total",
         Counter,
         Unit::Count,
@@ -244,6 +250,19 @@ pub(super) const METRICS: &[(&str, Kind, Unit, &str)] = &[
         Unit::Count,
         "Spans for the collector; failed: it did not take them; dropped: too many waited.",
     ),
+    (
+        "evergrant_webhook_deliveries_total",
+        Counter,
+        Unit::Count,
+        "Tries to deliver a webhook by what came of them; gone: the endpoint answered 410 and was disabled; lost: the result could not be stored, it is sent again.",
+    ),
+    (
+        "evergrant_webhook_oldest_seconds",
+        Gauge,
+        Unit::Seconds,
+        "Age of the oldest message that is still to be delivered.",
+    ),
+    ("evergrant_webhook_pending", Gauge, Unit::Count, "Deliveries that are pending."),
 ];
 
 /// An exporter whose histograms have buckets that suit them.

@@ -170,13 +170,13 @@ impl Try {
                     let status = report.result.status;
                     warn!(%endpoint, %reason, status, "A webhook endpoint was disabled; nothing is sent there until it is enabled");
                 } else if outcome == DeliveryOutcome::GaveUp {
-                    warn!(%endpoint, %message, attempts = report.attempt, "A webhook was given up; it can be replayed");
+                    warn!(%endpoint, webhook = %message, attempts = report.attempt, "A webhook was given up; it can be replayed");
                 }
             }
             Ok(Reported::Lost) => count("lost"),
             Err(error) => {
                 count("lost");
-                info!(%endpoint, %message, %error, "What came of a webhook could not be stored; it will be sent again");
+                info!(%endpoint, webhook = %message, %error, "What came of a webhook could not be stored; it will be sent again");
             }
         }
         endpoint
