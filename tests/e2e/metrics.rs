@@ -28,7 +28,7 @@ fn what_happens_rarely_is_measured() {
     world.set("EVERGRANT_WORKER_MAX_ATTEMPTS", "1");
     world.set("EVERGRANT_PROVIDERS_AMAZON_NA_REQUESTS_PER_SECOND", "1");
     world.start();
-    let users = world.import(4);
+    let users = world.import(5);
     let rows = world.rows();
     let ids: Vec<String> = users.iter().map(|user| rows[user].id.clone()).collect();
     let key = world.api_key("rare", &["tokens:refresh"], None);
@@ -37,7 +37,8 @@ fn what_happens_rarely_is_measured() {
     a_crowd_is_turned_away(&world, &caller, &ids[0]);
     a_disconnect_wins(&mut world, &caller, &ids[1]);
     a_rate_limit_refuses(&world, &caller, &ids[2..4]);
-    a_job_is_given_up(&world, &caller, &ids[3]);
+    // Another one: one of those two has a new token.
+    a_job_is_given_up(&world, &caller, &ids[4]);
     an_expired_token_is_replaced(&mut world);
     the_leader_counts(&world);
     world.end();

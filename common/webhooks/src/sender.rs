@@ -51,6 +51,8 @@ impl Sender {
         lookup: Arc<dyn Lookup>,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, SenderError> {
+        // The binary installs ring first of all; a library or a test that did not gets it here instead of a panic.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let client = Client::builder()
             .user_agent(concat!("Evergrant/", env!("CARGO_PKG_VERSION")))
             .dns_resolver(Arc::new(Guarded { rules: rules.clone(), lookup }))

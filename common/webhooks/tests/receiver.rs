@@ -88,7 +88,6 @@ const SETTINGS: DeliverySettings = DeliverySettings {
 
 impl Bench {
     async fn new(clock: Arc<dyn Clock>) -> Self {
-        let _ = rustls::crypto::ring::default_provider().install_default();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://localhost:{}/hook", listener.local_addr().unwrap().port());
         let desk = Desk::default();
