@@ -26,6 +26,7 @@ fn what_happens_rarely_is_measured() {
     world.set("EVERGRANT_FORCE_WAITERS_MAX", "2");
     world.set("EVERGRANT_API_IN_FLIGHT_MAX", "3");
     world.set("EVERGRANT_WORKER_MAX_ATTEMPTS", "1");
+    world.set("EVERGRANT_PROVIDERS_AMAZON_NA_CLIENT_SECRET_EXPIRES_AT", "2099-12-31");
     world.set("EVERGRANT_PROVIDERS_AMAZON_NA_REQUESTS_PER_SECOND", "1");
     world.start();
     let users = world.import(5);
@@ -102,6 +103,7 @@ fn an_expired_token_is_replaced(world: &mut World) {
 /// Everybody is counted where they stand, and how old the count is.
 fn the_leader_counts(world: &World) {
     for shown in [
+        "evergrant_client_secret_seconds_left{provider=\"amazon-na\"}",
         "evergrant_connections{provider=\"amazon-na\",state=\"active\"}",
         "evergrant_counted_timestamp_seconds{what=\"connections\"}",
         "evergrant_due_connections{provider=\"amazon-na\"}",
