@@ -22,3 +22,4 @@ fn number(variable: &str) -> Option<usize> {
 }
 mod turnover;
 mod usage;
+mod webhooks;
