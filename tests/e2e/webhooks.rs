@@ -27,7 +27,7 @@ fn told(shape: Shape, name: &'static str) {
     world.set("EVERGRANT_WEBHOOKS_ALLOW_NETWORKS", "127.0.0.0/8");
     world.set("EVERGRANT_WEBHOOKS_LOOK_EVERY_MS", "200");
     world.start();
-    let made = world.ask(&["webhooks", "create", &receiver.url, "--json"]).success().json();
+    let made = world.ask_in_private(&["webhooks", "create", &receiver.url, "--json"]).success().json();
     let (endpoint, secret) = (made["id"].as_str().unwrap(), made["secret"].as_str().unwrap());
     world.keep_secret(secret);
     world.import(CONNECTIONS);

@@ -195,9 +195,7 @@ impl World {
         let mut args = vec!["api-keys", "create", name];
         args.extend(scopes.iter().flat_map(|scope| ["--scope", scope]));
         args.extend(user.iter().flat_map(|user| ["--user", user]));
-        // It prints the key, so what it prints is not kept with the logs.
-        let output = evergrant(self.folder.path(), &self.env_of("cli"), &args).output().expect("the program starts");
-        let key = Answer::from(output).success().stdout.trim().to_owned();
+        let key = self.ask_in_private(&args).success().stdout.trim().to_owned();
         assert!(key.starts_with("egk_"), "this is no API key");
         self.keep_secret(&key);
         key
@@ -277,6 +275,12 @@ impl World {
     /// The folder in which a process keeps what must survive it.
     pub(crate) fn data_folder(&self, name: &str) -> PathBuf {
         self.env_of(name)["EVERGRANT_DATA_DIR"].clone().into()
+    }
+
+    /// Runs a command that prints a secret to whoever asked for it: nothing of that is kept with the logs.
+    pub(crate) fn ask_in_private(&self, args: &[&str]) -> Answer {
+        let output = evergrant(self.folder.path(), &self.env_of("cli"), args).output().expect("the program starts");
+        Answer::from(output)
     }
 
     /// Runs a command to its end. What it prints is searched for secrets as well.

@@ -15,10 +15,9 @@ use crate::{screen, workspace};
 const PAGE: &str = "docs/TELEMETRY.md";
 
 /// Metrics that no scrape of a test run can be made to show, and what proves them.
-const PROVEN_ELSEWHERE: [(&str, &str); 3] = [
+const PROVEN_ELSEWHERE: [(&str, &str); 2] = [
     ("evergrant_rests_total", "no connection rests within a day: workers/tests"),
     ("evergrant_results_put_off_total", "raised while a process ends, when nobody scrapes it any more: workers/tests"),
-    ("evergrant_webhook_deliveries_total", "its receivers stand beside the deliverer: common/webhooks/tests"),
 ];
 
 /// Labels and their values; `None`: the values are not a closed set.
