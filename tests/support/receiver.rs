@@ -10,15 +10,18 @@ use serde_json::Value;
 use standardwebhooks::Webhook;
 use tokio::runtime::Runtime;
 
+/// What came, as it came.
+type Taken = Arc<Mutex<Vec<(HeaderMap, Bytes)>>>;
+
 /// A receiver that listens until the runtime ends.
 pub(crate) struct Receiver {
     pub(crate) url: String,
-    taken: Arc<Mutex<Vec<(HeaderMap, Bytes)>>>,
+    taken: Taken,
 }
 
 impl Receiver {
     pub(crate) fn start(runtime: &Runtime) -> Self {
-        let taken = Arc::<Mutex<Vec<_>>>::default();
+        let taken = Taken::default();
         let routes = Router::new().fallback(take).with_state(Arc::clone(&taken));
         let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
         let url = format!("http://{}/hook", listener.local_addr().unwrap());
@@ -28,10 +31,10 @@ impl Receiver {
 
     /// What came, in its order, each signed with this secret.
     pub(crate) fn messages(&self, secret: &str) -> Vec<Value> {
-        let verifier = Webhook::new(secret).unwrap();
+        let reference = Webhook::new(secret).unwrap();
         let taken = self.taken.lock().unwrap();
         let verified = |(headers, body): &(HeaderMap, Bytes)| {
-            verifier.verify(body, headers).expect("the reference verifies what arrives");
+            reference.verify(body, headers).expect("the reference verifies what arrives");
             serde_json::from_slice(body).unwrap()
         };
         taken.iter().map(verified).collect()
@@ -40,11 +43,12 @@ impl Receiver {
     /// Everything that came, as it came.
     pub(crate) fn text(&self) -> String {
         let taken = self.taken.lock().unwrap();
-        taken.iter().map(|(headers, body)| format!("{headers:?}\n{}\n", String::from_utf8_lossy(body))).collect()
+        let told = taken.iter().map(|(headers, body)| format!("{headers:?}\n{}", String::from_utf8_lossy(body)));
+        told.collect::<Vec<_>>().join("\n")
     }
 }
 
-async fn take(State(taken): State<Arc<Mutex<Vec<(HeaderMap, Bytes)>>>>, headers: HeaderMap, body: Bytes) -> StatusCode {
+async fn take(State(taken): State<Taken>, headers: HeaderMap, body: Bytes) -> StatusCode {
     taken.lock().unwrap().push((headers, body));
     StatusCode::NO_CONTENT
 }
