@@ -25,7 +25,7 @@ const GIVE_UP: &str = "INSERT INTO failed_jobs (id, kind, connection_id, provide
             'refresh_at', '2026-11-01T00:00:00Z')::text, \
         '[{\"at\": \"2026-11-01T00:00:00Z\", \"verdict\": \"transient\", \"status\": 503, \"code\": \"server_error\", \
            \"message\": \"the provider is down\", \"request_id\": null, \"duration_ms\": 12, \"ambiguous\": false}]'::jsonb, \
-        'Gave up: the provider is down', now() - row.n * interval '1 ms', 'open' \
+        'Gave up: the provider is down', date_trunc('milliseconds', now()) - row.n * interval '1 ms', 'open' \
     FROM (SELECT connection_id, provider, row_number() OVER () AS n FROM schedules) row, \
         LATERAL (SELECT gen_random_uuid() AS id FROM generate_series(1, CASE WHEN row.n % 10 = 0 THEN 2 ELSE 1 END)) job";
 
