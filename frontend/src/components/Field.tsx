@@ -9,12 +9,14 @@ interface FieldProps extends Omit<TextFieldProps, 'children' | 'className' | 'st
   label: string;
   help?: string;
   placeholder?: string;
+  /** What is wrong with it. */
+  error?: string | undefined;
 }
 
 /** One line of text, with its label, what helps to fill it in, and what is wrong with it. */
-export function TextField({ label, help, placeholder, ...rest }: FieldProps) {
+export function TextField({ label, help, placeholder, error, ...rest }: FieldProps) {
   return (
-    <AriaTextField {...rest} className="field">
+    <AriaTextField {...rest} {...(error === undefined ? {} : { isInvalid: true })} className="field">
       <Label>{label}</Label>
       <Input className="input" {...(placeholder === undefined ? {} : { placeholder })} />
       {help !== undefined && (
@@ -22,7 +24,7 @@ export function TextField({ label, help, placeholder, ...rest }: FieldProps) {
           {help}
         </Text>
       )}
-      <FieldError className="field-error" />
+      <FieldError className="field-error">{error}</FieldError>
     </AriaTextField>
   );
 }

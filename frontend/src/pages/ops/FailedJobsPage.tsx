@@ -11,11 +11,10 @@ import { DataTable } from './DataTable';
 import { jobColumns } from './jobColumns';
 import { filled, isNarrowed, JOB_FILTERS, jobFilter, type JobSearch } from './filters';
 import { JobFilters } from './JobFilters';
-import { ManyDialog } from './ManyDialog';
+import { ManyDialog, type Which } from './ManyDialog';
 import { OneDialog } from './OneDialog';
 import { type Deed, failedJobsQuery } from './queries';
 import type { FailedJob, FailedJobPage } from './shapes';
-import type { Which } from './useDealWithMany';
 import { usePages } from './usePages';
 import { kindWords, many, number } from './words';
 

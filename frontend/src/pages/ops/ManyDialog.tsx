@@ -1,12 +1,57 @@
-import { useState } from 'react';
+import { useMemo } from 'react';
 
-import { Button } from '../../components/Button';
-import { Modal } from '../../components/Dialog';
-import { TextField } from '../../components/Field';
-import { Skeleton } from '../../components/States';
+import api from '../../services/api';
+import type { Order, Part, Source } from './bulk';
+import { BulkDialog, type BulkWords } from './BulkDialog';
+import type { JobFilter } from './filters';
 import type { Deed } from './queries';
-import { type Progress, useDealWithMany, type Which } from './useDealWithMany';
-import { many, number, outcomeWords } from './words';
+import type { DealtMany } from './shapes';
+import { number, outcomeWords } from './words';
+
+/** Which failed jobs. */
+export type Which = { readonly filter: JobFilter } | { readonly ids: readonly string[] };
+
+const also = (count: number, what: string) => (count > 0 ? ` and ${number(count)} would ${what}` : '');
+
+const WORDS: Record<Deed, BulkWords> = {
+  replay: {
+    title: 'Replay failed jobs',
+    verb: 'Replay',
+    doing: 'Replaying',
+    done: 'Replayed',
+    noun: 'job',
+    reached: 'closed',
+    nothing: 'No open failed job matches. There is nothing to do.',
+    forecast: (reached, left) => `${number(reached)} would be closed by a replay${also(left, 'stay open')}.`,
+    note: 'No spent token is used: each connection is looked at first, and only what still needs it is refreshed.',
+    outcome: outcomeWords,
+  },
+  discard: {
+    title: 'Discard failed jobs',
+    verb: 'Discard',
+    doing: 'Discarding',
+    done: 'Discarded',
+    noun: 'job',
+    reached: 'closed',
+    nothing: 'No open failed job matches. There is nothing to do.',
+    forecast: (reached, left) =>
+      `${number(reached)} would be discarded for good${also(left, 'stay as they are')}.`,
+    outcome: outcomeWords,
+    isDangerous: true,
+  },
+};
+
+/** Failed jobs as the API deals with many of them. */
+export function jobsSource(deed: Deed, which: Which): Source {
+  return {
+    isWhole: 'ids' in which,
+    ask: async (order: Order): Promise<Part> => {
+      const body = { ...which, ...order };
+      const { closed, ...part } = (await api.post<DealtMany>(`/ops/failed-jobs/${deed}`, body)).data;
+      return { ...part, reached: closed };
+    },
+  };
+}
 
 interface ManyDialogProps {
   deed: Deed;
@@ -15,150 +60,8 @@ interface ManyDialogProps {
   onDone: () => void;
 }
 
-const VERBS = {
-  replay: { title: 'Replay failed jobs', verb: 'Replay', doing: 'Replaying', done: 'Replayed' },
-  discard: { title: 'Discard failed jobs', verb: 'Discard', doing: 'Discarding', done: 'Discarded' },
-} as const;
-
-/** Says first what would come of it, then does it, and can be stopped. */
+/** Replays or discards many failed jobs. */
 export function ManyDialog({ deed, which, onClose, onDone }: ManyDialogProps) {
-  const { progress, start, stop, look } = useDealWithMany(deed, which);
-  const [reason, setReason] = useState('');
-  const { phase, total, trouble } = progress;
-  const { title, verb, doing } = VERBS[deed];
-  // While it works, leaving stops it.
-  const close = () => {
-    if (phase === 'done') onDone();
-    onClose();
-  };
-  return (
-    <Modal
-      isOpen
-      isWide
-      title={title}
-      onClose={close}
-      actions={
-        <>
-          {phase === 'working' ? (
-            <Button onPress={stop}>Stop</Button>
-          ) : (
-            <Button onPress={close}>{phase === 'done' ? 'Close' : 'Cancel'}</Button>
-          )}
-          {phase === 'failed' && (
-            <Button icon="refresh" onPress={() => void look()}>
-              Try again
-            </Button>
-          )}
-          {(phase === 'working' || (phase === 'asking' && isUseful(progress))) && (
-            <Button
-              variant={deed === 'discard' ? 'danger' : 'primary'}
-              isPending={phase === 'working'}
-              onPress={() => void start(reason)}
-            >
-              {phase === 'working' ? doing : `${verb} ${howMany(progress)}`}
-            </Button>
-          )}
-        </>
-      }
-    >
-      <div role="status" className="dialog-body">
-        {phase === 'looking' && <Skeleton lines={3} label="Looking at what would come of it" />}
-        {phase === 'failed' && <p>{trouble} Nothing was done.</p>}
-        {phase === 'asking' && <Forecast deed={deed} progress={progress} />}
-        {phase === 'working' && (
-          <>
-            <progress
-              className="progress"
-              aria-label={doing}
-              max={Math.max(total, 1)}
-              value={progress.handled}
-            />
-            <p>
-              {number(progress.handled)} of {howMany(progress)} looked at, {number(progress.closed)} closed.
-            </p>
-          </>
-        )}
-        {phase === 'done' && <Result deed={deed} progress={progress} />}
-      </div>
-      {phase === 'asking' && isUseful(progress) && (
-        <TextField
-          label="Reason (optional)"
-          help="It stands in the audit log beside your name."
-          maxLength={500}
-          value={reason}
-          onChange={setReason}
-        />
-      )}
-    </Modal>
-  );
-}
-
-/** Whether anything would be closed, as far as the dry run looked. */
-function isUseful({ total, totalIsAtLeast, looked, closed }: Progress): boolean {
-  return total > 0 && (closed > 0 || looked < total || totalIsAtLeast);
-}
-
-function howMany({ total, totalIsAtLeast }: Progress): string {
-  return totalIsAtLeast ? `more than ${many(total, 'job')}` : many(total, 'job');
-}
-
-function Forecast({ deed, progress }: { deed: Deed; progress: Progress }) {
-  const { total, looked, closed, outcomes } = progress;
-  if (total === 0) return <p>No open failed job matches. There is nothing to do.</p>;
-  const isPart = looked < total || progress.totalIsAtLeast;
-  const open = looked - closed;
-  return (
-    <>
-      <p>
-        <strong>{`${howMany(progress)} ${total === 1 ? 'matches' : 'match'}.`}</strong>{' '}
-        {isPart && `Of the newest ${number(looked)}, `}
-        {deed === 'replay'
-          ? `${number(closed)} would be closed by a replay${open > 0 ? ` and ${number(open)} would stay open` : ''}.`
-          : `${number(closed)} would be discarded for good${open > 0 ? ` and ${number(open)} would stay as they are` : ''}.`}
-      </p>
-      <Outcomes outcomes={outcomes} />
-      {deed === 'replay' && (
-        <p>
-          No spent token is used: each connection is looked at first, and only what still needs it is
-          refreshed.
-        </p>
-      )}
-    </>
-  );
-}
-
-function Result({ deed, progress }: { deed: Deed; progress: Progress }) {
-  const { handled, closed, outcomes, trouble, isStopped } = progress;
-  const { done } = VERBS[deed];
-  return (
-    <>
-      <p>
-        <strong>
-          {done}: {number(closed)} of {number(handled)}.
-        </strong>{' '}
-        {isStopped && 'You stopped it. What was done stays done; the others are as they were.'}
-        {trouble !== undefined &&
-          `It ended early: ${trouble} What was done stays done. Begin again a little later.`}
-      </p>
-      <Outcomes outcomes={outcomes} />
-    </>
-  );
-}
-
-function Outcomes({ outcomes }: { outcomes: Readonly<Record<string, number>> }) {
-  const found = Object.entries(outcomes).sort(([, one], [, other]) => other - one);
-  return (
-    <ul className="outcomes">
-      {found.map(([outcome, count]) => {
-        const { label, meaning } = outcomeWords(outcome);
-        return (
-          <li key={outcome}>
-            <b>{number(count)}</b>
-            <span>{label}</span>
-            <small>{meaning}</small>
-          </li>
-        );
-      })}
-    </ul>
-  );
+  const source = useMemo(() => jobsSource(deed, which), [deed, which]);
+  return <BulkDialog words={WORDS[deed]} source={source} onClose={onClose} onDone={onDone} />;
 }

@@ -1,5 +1,6 @@
 import { useQuery } from '@tanstack/react-query';
 import { getRouteApi, Link } from '@tanstack/react-router';
+import { useState } from 'react';
 
 import { StateBadge } from '../../components/Badge';
 import { Button } from '../../components/Button';
@@ -11,10 +12,11 @@ import { EmptyState, ErrorState, Skeleton } from '../../components/States';
 import { Countdown } from '../../components/Time';
 import { accountWords, providerWords, REASONS, STATES } from '../../lib/words';
 import { type DataColumn, DataTable } from './DataTable';
-import { CONNECTION_FILTERS, filled } from './filters';
+import { CONNECTION_FILTERS, filled, type RefreshFilter, refreshFilter } from './filters';
 import { FilterForm, FilterInput } from './FilterForm';
 import { ProviderSelect } from './ProviderSelect';
 import { allConnectionsQuery } from './queries';
+import { RefreshDialog } from './RefreshDialog';
 import type { Connection } from './shapes';
 import { usePages } from './usePages';
 import { many, reasonLabel } from './words';
@@ -100,6 +102,7 @@ export function OpsConnectionsPage() {
   });
   const filters = filled(CONNECTION_FILTERS, search);
   const isFiltered = Object.keys(filters).length > 0;
+  const [refreshing, refresh] = useState<RefreshFilter>();
   const clear = () => {
     void navigate({ search: {} });
   };
@@ -169,6 +172,24 @@ export function OpsConnectionsPage() {
           </EmptyState>
         ) : (
           <>
+            <div className="bulk">
+              <span>
+                {isFiltered
+                  ? 'All that match can be refreshed at once, on this page and the next ones.'
+                  : 'All connections can be refreshed at once; a filter narrows them.'}
+              </span>
+              <div>
+                <Button
+                  size="sm"
+                  icon="refresh"
+                  onPress={() => {
+                    refresh(refreshFilter(search));
+                  }}
+                >
+                  Refresh all…
+                </Button>
+              </div>
+            </div>
             <DataTable
               caption="Connections"
               columns={columns}
@@ -185,6 +206,14 @@ export function OpsConnectionsPage() {
           </>
         )}
       </Card>
+      {refreshing && (
+        <RefreshDialog
+          filter={refreshing}
+          onClose={() => {
+            refresh(undefined);
+          }}
+        />
+      )}
     </>
   );
 }

@@ -8,11 +8,11 @@ import {
   JOB_FILTERS,
   jobFilter,
   jobParams,
+  refreshFilter,
   toField,
 } from './filters';
 import { keyTrouble } from './keys';
 import { payloadProblem } from './payload';
-import { added, type Progress } from './useDealWithMany';
 
 test('fields that are empty are not in the address', () => {
   expect(filled(JOB_FILTERS, { text: '  timed out ', kind: '', user: '   ', code: undefined })).toEqual({
@@ -76,30 +76,16 @@ test('an edited payload has to be a JSON object', () => {
   expect(payloadProblem('{')).toMatch(/^This is no JSON/);
 });
 
-test('each page of many jobs is added to those before', () => {
-  const before: Progress = {
-    phase: 'working',
-    total: 400,
-    totalIsAtLeast: false,
-    looked: 400,
-    handled: 200,
-    closed: 150,
-    outcomes: { published: 150, under_way: 50 },
-  };
-  const page = {
-    dry_run: false,
-    handled: 200,
-    closed: 199,
-    outcomes: { published: 199, needs_reauth: 1 },
-    left_open: [],
-    more: false,
-    wait_ms: 0,
-    total_is_at_least: false,
-  };
-  expect(added(before, page)).toEqual({
-    ...before,
-    handled: 400,
-    closed: 349,
-    outcomes: { published: 349, under_way: 50, needs_reauth: 1 },
-  });
+test('what is refreshed is what is shown, on all pages', () => {
+  expect(refreshFilter({})).toEqual({});
+  expect(
+    refreshFilter({
+      state: 'failing,suspect',
+      text: ' ada ',
+      expired: 'true',
+      provider: 'amazon-na',
+      after: 'x',
+    }),
+  ).toEqual({ states: ['failing', 'suspect'], text: 'ada', expired: true, provider: 'amazon-na' });
+  expect(refreshFilter({ expired: 'perhaps' })).toEqual({});
 });

@@ -31,6 +31,16 @@ export interface JobFilter {
   text?: string;
 }
 
+/** What the API calls the filter of connections in a body. */
+export interface RefreshFilter {
+  states?: string[];
+  reason?: string;
+  provider?: string;
+  user?: string;
+  text?: string;
+  expired?: true;
+}
+
 /** Only what is filled in, without blanks around it. */
 export function filled<Name extends string>(
   names: readonly Name[],
@@ -63,6 +73,16 @@ export function jobFilter(search: JobSearch): JobFilter {
     search,
   );
   return { ...others, states: ['open'] };
+}
+
+/** The filter of a list of connections for a body: what is refreshed is what is shown, on all pages. */
+export function refreshFilter(search: ConnectionSearch): RefreshFilter {
+  const { state, expired, ...others } = filled(CONNECTION_FILTERS, search);
+  return {
+    ...others,
+    ...(state === undefined ? {} : { states: state.split(',') }),
+    ...(expired === 'true' ? { expired: true } : {}),
+  };
 }
 
 /** Whether anything but the state narrows the list. */

@@ -1,7 +1,7 @@
 /** What operators read: the words of the system with what is to be done. */
 
 import { sentence, type Tone, type Words } from '../../lib/words';
-import type { ProviderApp } from './shapes';
+import type { Asked, AuditEntry, Dealt, ProviderApp } from './shapes';
 
 const count = new Intl.NumberFormat('en');
 
@@ -59,7 +59,7 @@ export function jobStateWords(state: string): Words {
 }
 
 /** What came of a job, as a heading over a number. */
-const OUTCOMES: Record<string, Words> = {
+const OUTCOMES: Record<Dealt['outcome'], Words> = {
   published: {
     label: 'Refresh in the queue',
     tone: 'good',
@@ -77,6 +77,11 @@ const OUTCOMES: Record<string, Words> = {
     label: 'Provider app paused',
     tone: 'warn',
     meaning: 'Mend the provider app first. The connections are also tried again by themselves.',
+  },
+  paused: {
+    label: 'Paused by an operator',
+    tone: 'warn',
+    meaning: 'Resumed, it is refreshed by itself as soon as it is due.',
   },
   needs_reauth: {
     label: 'User has to connect again',
@@ -99,10 +104,26 @@ const OUTCOMES: Record<string, Words> = {
 };
 
 export function outcomeWords(outcome: string): Words {
-  return OUTCOMES[outcome] ?? { label: sentence(outcome), tone: 'neutral', meaning: '' };
+  return Object.hasOwn(OUTCOMES, outcome)
+    ? OUTCOMES[outcome as Dealt['outcome']]
+    : { label: sentence(outcome), tone: 'neutral', meaning: '' };
 }
 
-const ACTIONS: Record<string, string> = {
+/** What is said otherwise where no failed job is spoken of. */
+const REFRESH_MEANINGS: Partial<Record<Asked, string>> = {
+  app_held: 'Mend the provider app first. What is due is then refreshed by itself.',
+  needs_reauth: 'No refresh helps: the user has to connect again, or the key has to be given back.',
+  disconnected: 'Its user or an operator took it away.',
+};
+
+/** What came of a connection that was to be refreshed. */
+export function refreshOutcomeWords(outcome: string): Words {
+  const meaning = Object.hasOwn(REFRESH_MEANINGS, outcome) ? REFRESH_MEANINGS[outcome as Asked] : undefined;
+  return { ...outcomeWords(outcome), ...(meaning === undefined ? {} : { meaning }) };
+}
+
+/** The compiler refuses an action of the API that has no words. */
+const ACTIONS: Record<AuditEntry['action'], string> = {
   replay_job: 'Replay',
   discard_job: 'Discard',
   refresh_connection: 'Refresh by hand',
@@ -113,10 +134,17 @@ const ACTIONS: Record<string, string> = {
   rotate_key: 'Rotate the key',
   reencrypt: 'Encrypt again',
   retire_key: 'Retire a key',
+  create_webhook: 'Make a webhook',
+  update_webhook: 'Change a webhook',
+  delete_webhook: 'Delete a webhook',
+  rotate_webhook_secret: 'New webhook secret',
+  test_webhook: 'Test a webhook',
+  replay_webhook: 'Replay webhooks',
   disconnect_connection: 'Disconnect',
 };
 
-export const actionWords = (action: string) => ACTIONS[action] ?? sentence(action);
+export const actionWords = (action: string) =>
+  Object.hasOwn(ACTIONS, action) ? ACTIONS[action as AuditEntry['action']] : sentence(action);
 
 export const ROLES: Record<string, string> = {
   serve: 'Everything in one',
