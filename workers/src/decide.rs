@@ -9,33 +9,35 @@ use evergrant_contract::verdict::{Answer, Confirmation, Rotation, Verdict};
 
 /// Where a refresh stands when an answer arrives.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Situation {
+pub struct Situation {
     /// Calls made so far, this one among them.
-    pub(crate) calls: u32,
+    pub calls: u32,
     /// Calls that left and had no answer, this one among them.
-    pub(crate) lost_replies: u32,
+    pub lost_replies: u32,
     /// `invalid_grant` answers so far, this one among them.
-    pub(crate) invalid_grants: u32,
+    pub invalid_grants: u32,
     /// What is left of the lease for waiting, after room for one more call and the write.
-    pub(crate) spare: Option<Duration>,
+    pub spare: Option<Duration>,
     /// The pause before the next quick try.
-    pub(crate) pause: Duration,
+    pub pause: Duration,
     /// This call is the probe of a held app.
-    pub(crate) is_probe: bool,
+    pub is_probe: bool,
 }
 
 /// The rules that are the provider's.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Ways {
+pub struct Ways {
     /// Quick tries inside one job.
-    pub(crate) tries: u32,
-    pub(crate) rotation: Rotation,
-    pub(crate) confirmation: Confirmation,
+    pub tries: u32,
+    /// What becomes of a spent refresh token.
+    pub rotation: Rotation,
+    /// How `invalid_grant` is confirmed.
+    pub confirmation: Confirmation,
 }
 
 /// What to do next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Step {
+pub enum Step {
     /// Write this.
     Settle(Finding),
     /// Call again after a pause.
@@ -45,7 +47,7 @@ pub(crate) enum Step {
 }
 
 /// What to do after this answer.
-pub(crate) fn decide(situation: Situation, ways: Ways, answer: &Answer) -> Step {
+pub fn decide(situation: Situation, ways: Ways, answer: &Answer) -> Step {
     match &answer.verdict {
         Verdict::Refreshed(tokens) => Step::Settle(Finding::Refreshed {
             expires_at: after(answer.sent_at, tokens.lifetime),

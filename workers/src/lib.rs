@@ -1,7 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod breaker;
-mod decide;
+pub mod decide;
 mod findings;
 mod gate;
 mod handler;

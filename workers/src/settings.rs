@@ -69,12 +69,12 @@ impl WorkerSettings {
     }
 
     /// What has to be left of a lease for one more call: its turn, itself, and the write.
-    pub(crate) fn room_for_call(&self, policy: &ProviderPolicy) -> Duration {
+    pub fn room_for_call(&self, policy: &ProviderPolicy) -> Duration {
         self.admit_patience + policy.call_timeout + self.commit_budget
     }
 
     /// The rules of a transition for connections of this provider app.
-    pub(crate) fn rules(&self, policy: &ProviderPolicy) -> Rules {
+    pub fn rules(&self, policy: &ProviderPolicy) -> Rules {
         Rules {
             margin: Margin { buffer: self.buffer, share_percent: policy.margin_share_percent },
             back_off: self.back_off,

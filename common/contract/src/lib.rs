@@ -10,6 +10,7 @@ pub mod failed_job;
 pub mod ids;
 pub mod job;
 pub mod keys;
+pub mod lease;
 pub mod operations;
 pub mod people;
 pub mod ports;

@@ -10,7 +10,7 @@ use crate::timing::{BackOff, Margin, after, to_millis};
 use crate::verdict::Confirmation;
 
 /// What the rules of a transition need to know of the connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Standing {
     /// Its state.
     pub state: State,

@@ -1,11 +1,10 @@
 //! Leases: who may spend a refresh token.
 
-use std::time::Duration;
-
 use async_trait::async_trait;
 use evergrant_contract::Timestamp;
 use evergrant_contract::connection::{Grant, Lease, LeaseRequest, Leased, Settled, Settlement};
 use evergrant_contract::ids::{ConnectionId, ProcessId, ProviderName, UserId, Version};
+use evergrant_contract::lease::{self, Decision, Holder, decide};
 use evergrant_contract::ports::{Leases, StoreError};
 use evergrant_contract::state::Reason;
 use evergrant_contract::timing::after;
@@ -50,7 +49,7 @@ impl Write for Acquire {
     async fn apply(&self, scope: &mut Scope<'_>) -> Result<Self::Output, StoreError> {
         let request = &self.0;
         let Some(stored) = Candidate::read(scope.db, request.connection).await? else { return Ok(None) };
-        let decision = decide(&stored, request, scope.now);
+        let decision = decide(&stored.row(), request, scope.now);
         match decision {
             Decision::Take { .. } => take(scope.db, request, millis(after(scope.now, request.ttl))).await?,
             Decision::Contest => contest(scope.db, request.connection, millis(scope.now)).await?,
@@ -58,45 +57,6 @@ impl Write for Acquire {
         }
         Ok(Some((decision, stored)))
     }
-}
-
-/// What a request for a lease comes to.
-enum Decision {
-    Take { from: Option<ProcessId> },
-    Contest,
-    Wait,
-    MovedOn,
-    Paused,
-    Ended,
-}
-
-fn decide(stored: &Candidate, request: &LeaseRequest, now: Timestamp) -> Decision {
-    let dealt_with = request.seen_refresh_at.is_some_and(|seen| stored.refresh_at != Some(seen));
-    if !stored.standing.state.is_refreshable() {
-        return Decision::Ended;
-    }
-    if stored.version != request.version || dealt_with {
-        return Decision::MovedOn;
-    }
-    if stored.is_paused {
-        return Decision::Paused;
-    }
-    match stored.holder {
-        None => Decision::Take { from: None },
-        Some(holder) if holder.until > now => Decision::Wait,
-        Some(Holder { contested_at: None, .. }) => Decision::Contest,
-        Some(Holder { contested_at: Some(since), owner, .. }) => {
-            if grace_is_over(since, request.takeover_grace, now) {
-                Decision::Take { from: Some(owner) }
-            } else {
-                Decision::Wait
-            }
-        }
-    }
-}
-
-fn grace_is_over(since: Timestamp, grace: Duration, now: Timestamp) -> bool {
-    after(since, grace) <= now
 }
 
 /// A connection as a request for its lease finds it.
@@ -111,13 +71,6 @@ struct Candidate {
     holder: Option<Holder>,
     refresh_token: Option<String>,
     expires_at: Option<Timestamp>,
-}
-
-#[derive(Clone, Copy)]
-struct Holder {
-    owner: ProcessId,
-    until: Timestamp,
-    contested_at: Option<Timestamp>,
 }
 
 impl Candidate {
@@ -165,6 +118,18 @@ impl Candidate {
             refresh_token: row.refresh_token,
             expires_at: Row::of("tokens", &id).maybe_time("expires_at", row.expires_at)?,
         }))
+    }
+
+    /// What the rules need to know of it.
+    const fn row(&self) -> lease::Row {
+        let Self { standing, version, refresh_at, is_paused, holder, .. } = self;
+        lease::Row {
+            state: standing.state,
+            version: *version,
+            refresh_at: *refresh_at,
+            is_paused: *is_paused,
+            holder: *holder,
+        }
     }
 
     /// What the new holder is told.

@@ -2,7 +2,8 @@
 
 use async_trait::async_trait;
 use evergrant_contract::connection::{Lease, Settled, Settlement};
-use evergrant_contract::ids::Version;
+use evergrant_contract::ids::{ProcessId, Version};
+use evergrant_contract::lease::may_settle;
 use evergrant_contract::ports::StoreError;
 use evergrant_contract::state::{Reason, State};
 use evergrant_contract::timing::{after, to_millis};
@@ -51,13 +52,7 @@ impl Settle {
     }
 
     fn may_write(&self, stored: &Stored) -> bool {
-        let lease = &self.settlement.lease;
-        let same_version = stored.version == lease.version.number();
-        let holds_lease = stored.lease_owner == Some(lease.owner.uuid());
-        match self.fresh {
-            Some(_) => same_version && stored.state != State::Disconnected,
-            None => same_version && holds_lease,
-        }
+        may_settle(stored.state, stored.version, stored.lease_owner, &self.settlement.lease, self.fresh.is_some())
     }
 }
 
@@ -121,8 +116,8 @@ impl Settle {
 /// What a settlement is checked against, and what it carries over.
 struct Stored {
     state: State,
-    version: i64,
-    lease_owner: Option<Uuid>,
+    version: Version,
+    lease_owner: Option<ProcessId>,
     /// Receivers of webhooks were told of trouble that still holds.
     told: bool,
     pair: Pair,
@@ -147,7 +142,7 @@ impl Stored {
         let schedules = Row::of("schedules", &lease.connection);
         Ok(Some(Self {
             state: schedules.word("state", &row.state)?,
-            version: row.version,
+            version: Version::new(row.version),
             told: row.told,
             lease_owner: row.lease_owner.map(|owner| schedules.id("lease_owner", &owner)).transpose()?,
             pair: Pair { access_token: row.access_token, refresh_token: row.refresh_token, key: row.key },

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use evergrant_contract::Timestamp;
 use evergrant_contract::connection::{Grant, Lease, LeaseRequest, Leased, Settled, Settlement};
-use evergrant_contract::ids::ProcessId;
+use evergrant_contract::lease::{self, Decision};
 use evergrant_contract::ports::{Leases, StoreError};
 use evergrant_contract::state::Reason;
 use evergrant_contract::timing::after;
@@ -29,26 +29,18 @@ impl Leases for MemoryStore {
     }
 }
 
-/// What stands in the way of a lease.
-enum Obstacle {
-    /// Nothing; a former holder that never reported, if there was one.
-    None(Option<ProcessId>),
-    /// Its holder, or the contest about it.
-    Holder,
-}
-
 fn acquire(row: &mut Row, request: LeaseRequest, keys: &[String], time: Timestamp) -> Leased {
-    if !row.is_refreshable() {
-        return Leased::NotRefreshable { state: Some(row.standing.state) };
-    }
-    let moved = request.seen_refresh_at.is_some_and(|seen| row.refresh_at != Some(seen));
-    if row.version != request.version || moved {
-        return Leased::MovedOn { version: row.version };
-    }
-    if row.paused.is_some() {
-        return Leased::Paused;
-    }
-    let Obstacle::None(taken_over_from) = obstacle(row, request, time) else { return Leased::Busy };
+    let taken_over_from = match lease::decide(&row.as_leased(), &request, time) {
+        Decision::Take { from } => from,
+        Decision::Contest => {
+            row.contested_at = Some(time);
+            return Leased::Busy;
+        }
+        Decision::Wait => return Leased::Busy,
+        Decision::MovedOn => return Leased::MovedOn { version: row.version },
+        Decision::Paused => return Leased::Paused,
+        Decision::Ended => return Leased::NotRefreshable { state: Some(row.standing.state) },
+    };
     row.lease = Some(Holder { process: request.owner, until: after(time, request.ttl) });
     row.contested_at = None;
     let lease =
@@ -76,30 +68,17 @@ fn acquire(row: &mut Row, request: LeaseRequest, keys: &[String], time: Timestam
     }
 }
 
-fn obstacle(row: &mut Row, request: LeaseRequest, time: Timestamp) -> Obstacle {
-    match (row.lease, row.contested_at) {
-        (None, _) => Obstacle::None(None),
-        (Some(holder), _) if holder.until > time => Obstacle::Holder,
-        (Some(holder), Some(since)) if after(since, request.takeover_grace) <= time => {
-            Obstacle::None(Some(holder.process))
-        }
-        (Some(_), contested_at) => {
-            row.contested_at = contested_at.or(Some(time));
-            Obstacle::Holder
-        }
-    }
-}
-
 fn settle(tables: &mut Tables, settlement: Settlement, keys: &[String]) -> Settled {
-    let lease = settlement.lease;
-    let Some(row) = tables.connections.get_mut(&lease.connection) else { return Settled::Lost };
-    let holds = row.lease.is_some_and(|holder| holder.process == lease.owner);
-    if row.version != lease.version || !(holds || settlement.tokens.is_some()) {
+    let given = settlement.lease;
+    let Some(row) = tables.connections.get_mut(&given.connection) else { return Settled::Lost };
+    let holder = row.lease.map(|holder| holder.process);
+    let brings_tokens = settlement.tokens.is_some();
+    if !lease::may_settle(row.standing.state, row.version, holder, &given, brings_tokens) {
         return Settled::Lost;
     }
     write(row, &settlement, keys);
     let version = row.version;
-    tables.moved(lease.connection, settlement.decided_at);
+    tables.moved(given.connection, settlement.decided_at);
     if let Some(job) = settlement.failed_job {
         tables.failed_jobs.entry(job.id).or_insert(job);
     }

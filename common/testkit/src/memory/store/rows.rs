@@ -10,6 +10,7 @@ use evergrant_contract::failed_job::FailedJob;
 use evergrant_contract::ids::{
     ApiKeyId, AuditId, ConnectionId, EndpointId, JobId, MessageId, ProcessId, ProviderName, SessionId, UserId, Version,
 };
+use evergrant_contract::lease;
 use evergrant_contract::operations::{AuditEntry, Series};
 use evergrant_contract::people::{ApiKey, Flow, Session, User};
 use evergrant_contract::ports::Peer;
@@ -177,6 +178,20 @@ impl Row {
 
     pub(super) const fn is_refreshable(&self) -> bool {
         self.standing.state.is_refreshable()
+    }
+
+    /// What the rules of a lease need to know of it.
+    pub(super) fn as_leased(&self) -> lease::Row {
+        let contested_at = self.contested_at;
+        let holder =
+            self.lease.map(|holder| lease::Holder { owner: holder.process, until: holder.until, contested_at });
+        lease::Row {
+            state: self.standing.state,
+            version: self.version,
+            refresh_at: self.refresh_at,
+            is_paused: self.paused.is_some(),
+            holder,
+        }
     }
 
     pub(super) fn is_due(&self, now: Timestamp) -> bool {
