@@ -14,7 +14,7 @@ import { ConnectionsPage } from '../pages/ConnectionsPage';
 import { NotFoundPage } from '../pages/NotFoundPage';
 import { ProfileLanding } from '../pages/ProfileLanding';
 import { SignInPage } from '../pages/SignInPage';
-import { CONNECTION_FILTERS, JOB_FILTERS } from '../pages/ops/filters';
+import { CONNECTION_FILTERS, DELIVERY_FILTERS, JOB_FILTERS } from '../pages/ops/filters';
 import { OpsGate } from '../pages/OpsGate';
 import { AppShell } from './AppShell';
 import { signedInOnly } from './guards';
@@ -42,6 +42,8 @@ const signInSearch = texts(['redirect', 'why']);
 const spanSearch = texts(['span']);
 const connectionSearch = texts([...CONNECTION_FILTERS, 'after']);
 const jobSearch = texts([...JOB_FILTERS, 'after']);
+
+const deliverySearch = texts([...DELIVERY_FILTERS, 'after']);
 
 const root = createRootRouteWithContext<Context>()({ component: Root, notFoundComponent: NotFoundPage });
 
@@ -162,6 +164,19 @@ const opsPauses = createRoute({
   component: lazyRouteComponent(() => import('../pages/ops/PausesPage'), 'PausesPage'),
 });
 
+const opsWebhooks = createRoute({
+  getParentRoute: () => ops,
+  path: '/webhooks',
+  component: lazyRouteComponent(() => import('../pages/ops/WebhooksPage'), 'WebhooksPage'),
+});
+
+const opsWebhook = createRoute({
+  getParentRoute: () => ops,
+  path: '/webhooks/$id',
+  validateSearch: deliverySearch,
+  component: lazyRouteComponent(() => import('../pages/ops/WebhookPage'), 'WebhookPage'),
+});
+
 const opsKeys = createRoute({
   getParentRoute: () => ops,
   path: '/keys',
@@ -185,6 +200,8 @@ const tree = root.addChildren([
       opsFailedJobs,
       opsFailedJob,
       opsPauses,
+      opsWebhooks,
+      opsWebhook,
       opsKeys,
     ]),
   ]),

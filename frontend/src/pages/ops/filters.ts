@@ -14,8 +14,12 @@ export const JOB_FILTERS = [
   'text',
 ] as const;
 
+export const DELIVERY_FILTERS = ['state', 'type'] as const;
+
 export type ConnectionSearch = Partial<Record<(typeof CONNECTION_FILTERS)[number] | 'after', string>>;
 export type JobSearch = Partial<Record<(typeof JOB_FILTERS)[number] | 'after', string>>;
+
+export type DeliverySearch = Partial<Record<(typeof DELIVERY_FILTERS)[number] | 'after', string>>;
 
 /** What the API calls the filter of a body. */
 export interface JobFilter {
