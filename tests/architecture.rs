@@ -21,17 +21,18 @@ const EDGES: &[(&str, &[&str])] = &[
     ("api", &["contract", "amc", "traces", "webhooks"]),
     ("sim", &[]),
     ("testkit", &["contract"]),
+    ("bench", &["contract", "vault"]),
 ];
 
 /// Third-party crate -> the only crates of ours that may name it.
 const NAMED_ONLY_BY: &[(&str, &[&str])] = &[
-    ("lapin", &["cluster"]),
+    ("lapin", &["bench", "cluster"]), // bench: what the product is compared with
     ("apalis", &["embedded"]),
     ("apalis-core", &["embedded"]),
     ("fernet", &["vault"]),
     ("opentelemetry", &["traces"]),
-    ("reqwest", &["amc", "provider", "traces", "webhooks"]), // traces: batches of spans for the collector
-    ("sqlx", &["cluster", "embedded"]),
+    ("reqwest", &["amc", "bench", "provider", "traces", "webhooks"]), // traces: batches of spans for the collector
+    ("sqlx", &["bench", "cluster", "embedded"]),
 ];
 
 /// Our crates with their dependencies of one kind; `None` is a normal dependency.

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use xtask::commands::{
-    backlog, browser, ci, demo, deploy_check, frontend, prepare, reencrypt, replay, schemathesis, services, soak, test,
+    backlog, bench, browser, ci, demo, deploy_check, frontend, prepare, reencrypt, replay, schemathesis, services, soak, test,
 };
 use xtask::screen;
 
@@ -27,6 +27,9 @@ enum Task {
     Soak(soak::Args),
     /// Time forced refreshes on an idle system and beside a hundred thousand that are due
     Backlog(backlog::Args),
+    /// Measure how fast everything is, against baselines of the same run; a table and JSON
+    #[command(disable_help_flag = true)]
+    Bench(bench::Args),
     /// Replay a hundred thousand failed jobs, stopped in the middle and gone on with
     Replay(replay::Args),
     /// Encrypt a million rows again under a new key, beside live refreshes
@@ -55,6 +58,7 @@ fn main() -> ExitCode {
         Task::Test(args) => test::run(&args),
         Task::Soak(args) => soak::run(&args),
         Task::Backlog(args) => backlog::run(&args),
+        Task::Bench(args) => bench::run(&args),
         Task::Replay(args) => replay::run(&args),
         Task::Reencrypt(args) => reencrypt::run(&args),
         Task::Schemathesis(args) => schemathesis::run(&args),

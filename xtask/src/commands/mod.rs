@@ -1,6 +1,7 @@
 //! One file per command.
 
 pub mod backlog;
+pub mod bench;
 pub mod browser;
 pub mod ci;
 pub mod demo;

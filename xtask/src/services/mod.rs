@@ -11,15 +11,16 @@ mod servers;
 mod state;
 mod warden;
 
-pub(crate) use install::{Need, install_what_is_missing};
-pub(crate) use ports::{free_ports, random_hex};
+pub(crate) use install::{Need, check, install_what_is_missing};
+pub use ports::{free_ports, random_hex};
 pub use postgres::Postgres;
+pub use process::Process;
 pub(crate) use programs::{chromium, psql};
 pub use rabbit::Rabbit;
-pub(crate) use running::Running;
+pub use running::Running;
 pub(crate) use servers::Servers;
 pub(crate) use state::DetachedServers;
-pub(crate) use warden::Warden;
+pub use warden::Warden;
 
 use anyhow::anyhow;
 
@@ -41,7 +42,7 @@ pub fn startable() -> bool {
     let found = if wanted == "off" {
         Err(anyhow!("no private servers in a quick run"))
     } else {
-        install::check(&[Need::Postgres, Need::Rabbit])
+        check(&[Need::Postgres, Need::Rabbit])
     };
     let Err(problem) = found else { return true };
     assert!(wanted != "required", "{problem}");

@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail};
 const RANGE: std::ops::Range<u16> = 20_000..32_000;
 
 /// Different ports on which nobody listens right now.
-pub(crate) fn free_ports<const N: usize>() -> Result<[u16; N]> {
+pub fn free_ports<const N: usize>() -> Result<[u16; N]> {
     // Held until all are found, so that they differ.
     let mut held = Vec::new();
     for _ in 0..100 {
@@ -25,7 +25,7 @@ pub(crate) fn free_ports<const N: usize>() -> Result<[u16; N]> {
 }
 
 /// 32 hexadecimal digits of chance: a password, or part of a unique name.
-pub(crate) fn random_hex() -> Result<String> {
+pub fn random_hex() -> Result<String> {
     Ok(format!("{:032x}", u128::from_le_bytes(random()?)))
 }
 

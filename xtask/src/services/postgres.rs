@@ -9,6 +9,7 @@ use anyhow::{Context, Result, bail};
 use rustix::process::Signal;
 
 use super::ports::{free_ports, random_hex};
+use super::process::Process;
 use super::programs::PostgresPrograms;
 use super::running::Running;
 use super::state::ServerState;
@@ -74,6 +75,11 @@ impl Postgres {
             server.stop(FAST)?;
         }
         self.launch().context("cannot restart the private PostgreSQL")
+    }
+
+    /// The process at the top of it, while it runs; its children are part of it.
+    pub fn process(&self) -> Option<&Process> {
+        self.server.as_ref().map(Running::process)
     }
 
     /// Lets the server outlive this process. The state is what is needed to end it later.

@@ -13,22 +13,22 @@ pub(crate) const POLL: Duration = Duration::from_millis(20);
 /// A process that leads its own process group. The start time is part of its identity: pids are reused, and a stranger
 /// must never get our signal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Process {
+pub struct Process {
     /// The process id, which is also the id of its group.
-    pub(crate) pid: i32,
+    pub pid: i32,
     /// When the kernel started it, in clock ticks since boot; unknown on systems without `/proc`.
     started_ticks: Option<u64>,
 }
 
 impl Process {
     /// The process with this id, which must be running now.
-    pub(crate) fn running(pid: u32) -> Result<Self> {
+    pub fn running(pid: u32) -> Result<Self> {
         let pid = i32::try_from(pid)?;
         Ok(Self { pid, started_ticks: stat(pid).map(|stat| stat.started_ticks) })
     }
 
     /// Whether it still runs. A zombie does not: it only waits for its parent to look.
-    pub(crate) fn is_alive(&self) -> bool {
+    pub fn is_alive(&self) -> bool {
         if !has_proc() {
             return Pid::from_raw(self.pid).is_some_and(|pid| test_kill_process(pid).is_ok());
         }
@@ -36,7 +36,7 @@ impl Process {
     }
 
     /// Its living children, of any group.
-    pub(crate) fn children(&self) -> Vec<Self> {
+    pub fn children(&self) -> Vec<Self> {
         let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
         let pids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
         pids.filter_map(|pid| {
@@ -47,7 +47,7 @@ impl Process {
     }
 
     /// Sends a signal to this process alone. Nothing happens if it is gone.
-    pub(crate) fn signal(&self, signal: Signal) {
+    pub fn signal(&self, signal: Signal) {
         if let (true, Some(pid)) = (self.is_alive(), Pid::from_raw(self.pid)) {
             // It may end between the look and the signal; then there is nothing left to do.
             let _ = kill_process(pid, signal);
@@ -55,14 +55,14 @@ impl Process {
     }
 
     /// Kills its whole group at once, as a power cut would.
-    pub(crate) fn kill_group(&self) {
+    pub fn kill_group(&self) {
         if let (true, Some(pid)) = (self.is_alive(), Pid::from_raw(self.pid)) {
             let _ = kill_process_group(pid, Signal::KILL);
         }
     }
 
     /// Waits until it is gone.
-    pub(crate) fn wait_gone(&self, limit: Duration) -> Result<()> {
+    pub fn wait_gone(&self, limit: Duration) -> Result<()> {
         let begin = Instant::now();
         while self.is_alive() {
             if begin.elapsed() > limit {

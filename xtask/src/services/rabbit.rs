@@ -12,6 +12,7 @@ use anyhow::{Context, Result};
 use rustix::process::Signal;
 
 use super::ports::{free_ports, random_hex};
+use super::process::Process;
 use super::programs::RabbitPrograms;
 use super::running::Running;
 use super::state::ServerState;
@@ -102,6 +103,11 @@ impl Rabbit {
             server.stop(Signal::TERM)?;
         }
         self.launch().context("cannot restart the private RabbitMQ")
+    }
+
+    /// The process at the top of it, while it runs; its children are part of it.
+    pub fn process(&self) -> Option<&Process> {
+        self.server.as_ref().map(Running::process)
     }
 
     /// Lets the node outlive this process. The state is what is needed to end it later.

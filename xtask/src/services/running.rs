@@ -16,14 +16,14 @@ const GONE_LIMIT: Duration = Duration::from_secs(20);
 
 /// A child in its own process group, so that a Ctrl-C meant for us does not reach it.
 #[derive(Debug)]
-pub(crate) struct Running {
+pub struct Running {
     child: Child,
     process: Process,
 }
 
 impl Running {
     /// Starts the program; whatever it prints is added to `log`.
-    pub(crate) fn start(command: &mut Command, log: &Path) -> Result<Self> {
+    pub fn start(command: &mut Command, log: &Path) -> Result<Self> {
         let output = OpenOptions::new().create(true).append(true).open(log)?;
         let child = command
             .stdin(Stdio::null())
@@ -36,12 +36,13 @@ impl Running {
         Ok(Self { child, process })
     }
 
-    pub(crate) fn process(&self) -> &Process {
+    /// Which process it is.
+    pub fn process(&self) -> &Process {
         &self.process
     }
 
     /// Waits until `ready` says so. A server that ends instead is an error with the end of its log.
-    pub(crate) fn wait_ready(&mut self, limit: Duration, log: &Path, mut ready: impl FnMut() -> bool) -> Result<()> {
+    pub fn wait_ready(&mut self, limit: Duration, log: &Path, mut ready: impl FnMut() -> bool) -> Result<()> {
         let begin = Instant::now();
         while !ready() {
             if let Some(status) = self.child.try_wait()? {
@@ -56,7 +57,7 @@ impl Running {
     }
 
     /// Asks it to end with this signal and waits; kills it if it does not.
-    pub(crate) fn stop(&mut self, signal: Signal) -> Result<()> {
+    pub fn stop(&mut self, signal: Signal) -> Result<()> {
         self.process.signal(signal);
         let begin = Instant::now();
         while self.child.try_wait()?.is_none() {
@@ -69,7 +70,7 @@ impl Running {
     }
 
     /// Kills it and everything it started, children that left its group included, and waits until all are gone.
-    pub(crate) fn kill(&mut self) -> Result<()> {
+    pub fn kill(&mut self) -> Result<()> {
         // Stopped first: it must not have another child after the look.
         self.process.signal(Signal::STOP);
         let children = self.process.children();

@@ -11,13 +11,13 @@ use super::process::Process;
 
 /// Watches over the servers in one folder. Whatever happens to this process, they end and the folder goes.
 #[derive(Debug)]
-pub(crate) struct Warden {
+pub struct Warden {
     shell: Child,
 }
 
 impl Warden {
     /// Starts one. `signal` is the name of the signal by which the servers end soon and in good order.
-    pub(crate) fn start(signal: &str, folder: &Path) -> Result<Self> {
+    pub fn start(signal: &str, folder: &Path) -> Result<Self> {
         let shell = Command::new("sh")
             .args(["-c", include_str!("warden.sh"), "warden", signal])
             .arg(folder)
@@ -31,7 +31,7 @@ impl Warden {
     }
 
     /// From now on, these are the processes to end.
-    pub(crate) fn watch(&mut self, processes: &[&Process]) -> Result<()> {
+    pub fn watch(&mut self, processes: &[&Process]) -> Result<()> {
         let line: Vec<String> = processes.iter().map(|process| process.pid.to_string()).collect();
         let pipe = self.shell.stdin.as_mut().context("the warden is gone")?;
         writeln!(pipe, "{}", line.join(" ")).context("the warden is gone")
