@@ -5,10 +5,12 @@ import { worlds } from './e2e/support/worlds';
 
 /** `cargo xtask browser` starts the systems and says where they are. */
 const isTakingPictures = process.env['EVERGRANT_SCREENSHOTS'] !== undefined;
+/** A part of a test in tests/e2e, which has a system of its own. */
+const script = process.env['EVERGRANT_BROWSER_SCRIPT'];
 
 export default defineConfig<Options>({
   testDir: 'e2e',
-  testMatch: isTakingPictures ? 'screenshots.ts' : '*.spec.ts',
+  testMatch: isTakingPictures ? 'screenshots.ts' : (script ?? '*.spec.ts'),
   outputDir: process.env['EVERGRANT_BROWSER_OUTPUT'] ?? 'test-results',
   forbidOnly: true,
   reporter: [['list']],

@@ -1,9 +1,11 @@
 //! Keys that differ, are lost, and come back.
 
+use std::fs::{self, File};
 use std::time::Duration;
 
 use fernet::Fernet;
 
+use crate::support::rows::now;
 use crate::support::wait::eventually;
 use crate::support::{Plan, Shape, World};
 
@@ -71,5 +73,39 @@ fn lost_key(shape: Shape, name: &'static str) {
     assert_eq!((stats.in_state("active"), stats.failed_jobs), (CONNECTIONS as u64, 0), "{stats:?}");
     let account = world.sim.stats();
     assert_eq!((account.live, account.spent_twice), (CONNECTIONS as u64, 0));
+    world.end();
+}
+
+#[test]
+fn a_new_key_is_made_by_itself_when_its_time_has_come() {
+    let Some(mut world) = World::new(&plan(Shape::Embedded, "automatic_key")) else { return };
+    // The process makes its own key file, and no other place has keys.
+    world.env.remove("FERNET_KEY");
+    world.set("EVERGRANT_KEYS_ROTATE_EVERY_DAYS", "30");
+    world.start();
+    world.import_crowd("kept", "amazon-na", CONNECTIONS);
+    world.until_refreshed_again(CONNECTIONS);
+    let file = world.data_folder("serve-0").join("fernet.key");
+    let key = |text: &str| text.trim().split(',').next().unwrap().to_owned();
+    let old = key(&fs::read_to_string(&file).unwrap());
+
+    let month_ago = now() - Duration::from_hours(31 * 24);
+    File::options().append(true).open(&file).unwrap().set_modified(month_ago.into()).unwrap();
+    let limit = Duration::from_mins(1);
+    world.processes[0].until_it_says("A new encryption key was made, as keys.rotate_every_days says", limit);
+    world.processes[0].until_it_says("The key file has changed", limit);
+    let text = fs::read_to_string(&file).unwrap();
+    let new = key(&text);
+    assert!(new != old && text.contains(&old), "the new key is the first, and the old one is kept");
+    eventually("every row to be under the new key", || {
+        let view = world.ask(&["keys", "list", "--json"]).success().json();
+        let rows = |role: &str| view.as_object()?.values().find(|key| key["ours"] == role)?["rows"].as_u64();
+        (rows("encrypts") == Some(CONNECTIONS as u64) && rows("decrypts") == Some(0)).then_some(())
+    });
+    let stats = world.until_refreshed_again(CONNECTIONS);
+    assert_eq!((stats.in_state("active"), stats.failed_jobs), (CONNECTIONS as u64, 0), "{stats:?}");
+    assert_eq!(world.sim.stats().spent_twice, 0);
+    let logs = world.all_logs();
+    assert!(!logs.contains(&old) && !logs.contains(&new), "a key is in a log");
     world.end();
 }

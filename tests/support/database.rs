@@ -7,6 +7,8 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, PgConnection};
 use uuid::Uuid;
 
+use super::world::{World, database_file};
+
 /// A database of its own on a server; dropped with this.
 pub(crate) struct Database {
     name: String,
@@ -56,6 +58,24 @@ impl Database {
         let Ok(mut connection) = self.server.connect().await else { return };
         let sql = AssertSqlSafe(format!("DROP DATABASE {} WITH (FORCE)", self.name));
         let _ = sqlx::raw_sql(sql).execute(&mut connection).await;
+    }
+}
+
+/// Changes rows of an embedded database around the program: how many.
+async fn change_sqlite(file: &Path, sql: &'static str) -> u64 {
+    let mut connection = SqliteConnectOptions::new().filename(file).connect().await.unwrap();
+    let changed = sqlx::query(sql).execute(&mut connection).await.unwrap().rows_affected();
+    connection.close().await.unwrap();
+    changed
+}
+
+impl World {
+    /// Changes rows around the program, in either shape: how many.
+    pub(crate) fn change_rows(&self, of_postgres: &'static str, of_sqlite: &'static str) -> u64 {
+        match &self.cluster {
+            Some(cluster) => self.runtime.block_on(cluster.database.execute(of_postgres)),
+            None => self.runtime.block_on(change_sqlite(&database_file(&self.data_folder("cli")), of_sqlite)),
+        }
     }
 }
 

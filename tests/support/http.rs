@@ -6,6 +6,11 @@ use std::time::Duration;
 
 const TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Whether a process says that it is ready.
+pub(crate) fn is_ready(address: &str) -> bool {
+    get(address, "/readyz").is_ok_and(|(code, _)| code == 200)
+}
+
 /// Status and body of a GET.
 pub(crate) fn get(address: &str, path: &str) -> io::Result<(u16, String)> {
     let mut stream = TcpStream::connect(address)?;

@@ -2,6 +2,7 @@
 
 mod api;
 mod blows;
+mod browser;
 mod collector;
 mod consent;
 mod crowd;
@@ -21,8 +22,10 @@ mod world;
 
 pub(crate) use api::Caller;
 pub(crate) use blows::{Blow, Blows};
+pub(crate) use browser::Browser;
 pub(crate) use collector::{Collector, Found, hex};
 pub(crate) use crowd::Running;
+pub(crate) use http::is_ready;
 pub(crate) use receiver::Receiver;
 pub(crate) use settings::Pace;
 pub(crate) use world::{Answer, Plan, Shape, World};

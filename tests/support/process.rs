@@ -107,6 +107,21 @@ impl Process {
         self.child.wait().unwrap();
     }
 
+    /// Stops it in the middle of whatever it does, as a paused virtual machine does.
+    pub(crate) fn freeze(&self) {
+        kill_process(Pid::from_child(&self.child), Signal::STOP).unwrap();
+    }
+
+    /// Lets it go on where it was stopped.
+    pub(crate) fn thaw(&self) {
+        kill_process(Pid::from_child(&self.child), Signal::CONT).unwrap();
+    }
+
+    /// The number by which the system knows it.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Tells it to stop; it goes on until what it has in hand is done.
     pub(crate) fn terminate(&self) {
         let pid = Pid::from_child(&self.child);

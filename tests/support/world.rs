@@ -45,6 +45,8 @@ pub(crate) struct Plan {
     pub(crate) token_lifetime: Duration,
     /// Of every answer of the simulated Amazon.
     pub(crate) latency: Duration,
+    /// What becomes of a spent refresh token.
+    pub(crate) rotation: Rotation,
     /// Whether it kills PostgreSQL or RabbitMQ.
     pub(crate) own_servers: bool,
     pub(crate) log_level: &'static str,
@@ -58,6 +60,7 @@ impl Plan {
             pace: Pace::Quick,
             token_lifetime: Duration::from_secs(12),
             latency: Duration::from_millis(20),
+            rotation: Rotation::Strict { retry_until_successor_used: true },
             own_servers: false,
             log_level: "debug",
         }
@@ -81,6 +84,8 @@ pub(crate) struct World {
     pub(crate) processes: Vec<Process>,
     pub(crate) cluster: Option<Cluster>,
     pub(crate) env: Env,
+    /// What single processes are given on top of that, by their names.
+    pub(crate) env_apart: BTreeMap<String, Env>,
     pub(crate) folder: TempDir,
     /// Every secret that was ever given to a process.
     secrets: Vec<String>,
@@ -102,7 +107,7 @@ impl World {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let options = SimOptions {
             token_lifetime: plan.token_lifetime,
-            rotation: Rotation::Strict { retry_until_successor_used: true },
+            rotation: plan.rotation,
             latency: plan.latency,
             client_secrets: vec![CLIENT_SECRET.to_owned()],
             ..SimOptions::default()
@@ -125,6 +130,7 @@ impl World {
             processes: Vec::new(),
             cluster: None,
             env,
+            env_apart: BTreeMap::new(),
             folder: tempfile::tempdir().unwrap(),
             secrets: vec![CLIENT_SECRET.to_owned(), SESSION_SECRET.to_owned()],
             logs,
@@ -266,6 +272,7 @@ impl World {
     /// What a process of this name is started with.
     pub(crate) fn env_of(&self, name: &str) -> Env {
         let mut env = self.env.clone();
+        env.extend(self.env_apart.get(name).cloned().unwrap_or_default());
         // Embedded, the command line opens the server's own file; in a cluster nothing but the spool is in the folder.
         let folder = if self.shape == Shape::Embedded { "data" } else { name };
         env.insert("EVERGRANT_DATA_DIR".to_owned(), self.folder.path().join(folder).display().to_string());
@@ -421,7 +428,7 @@ fn empty_log_folder(plan: &Plan) -> PathBuf {
     logs
 }
 
-fn database_file(folder: &Path) -> PathBuf {
+pub(super) fn database_file(folder: &Path) -> PathBuf {
     let is_database =
         |path: &PathBuf| path.extension().is_some_and(|extension| extension == "db" || extension == "sqlite");
     files_of(folder).into_iter().find(is_database).expect("a database")

@@ -2,8 +2,10 @@
 
 pub mod commands;
 mod evergrant;
+pub mod node;
 mod npm;
 mod output;
+pub mod playwright;
 mod python;
 pub mod screen;
 pub mod services;

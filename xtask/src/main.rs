@@ -4,7 +4,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use xtask::commands::{
-    backlog, bench, browser, ci, demo, deploy_check, frontend, prepare, reencrypt, replay, schemathesis, services, soak, test,
+    backlog, bench, browser, ci, demo, deploy_check, disaster, frontend, prepare, reencrypt, replay, schemathesis, services,
+    soak, test,
 };
 use xtask::screen;
 
@@ -34,6 +35,8 @@ enum Task {
     Replay(replay::Args),
     /// Encrypt a million rows again under a new key, beside live refreshes
     Reencrypt(reencrypt::Args),
+    /// Bring ten thousand connections back from a mixed disaster, by command line and by web page
+    Disaster(disaster::Args),
     /// Hold the API of a real process to docs/openapi.json, with requests that are made up
     Schemathesis(schemathesis::Args),
     /// Hold the web page to what people do with it, in a real browser and in both shapes
@@ -61,6 +64,7 @@ fn main() -> ExitCode {
         Task::Bench(args) => bench::run(&args),
         Task::Replay(args) => replay::run(&args),
         Task::Reencrypt(args) => reencrypt::run(&args),
+        Task::Disaster(args) => disaster::run(&args),
         Task::Schemathesis(args) => schemathesis::run(&args),
         Task::Browser(args) => browser::run(&args),
         Task::Frontend(action) => frontend::run(&action),

@@ -76,8 +76,13 @@ pub(crate) fn install() -> Result<()> {
     workspace::run(&mut npm(&["ci", "--no-audit", "--no-fund"]))
 }
 
+/// Whether Node.js and npm are here.
+pub(crate) fn is_here() -> bool {
+    node().is_ok()
+}
+
 /// An error that says what to do unless Node.js and npm are here.
-fn node() -> Result<()> {
+pub(crate) fn node() -> Result<()> {
     let advice = format!("Node.js {OLDEST_NODE} or newer and npm build it: install them from https://nodejs.org");
     let output = Command::new("node").arg("--version").output();
     let output = output.map_err(|_| anyhow::anyhow!("Node.js (node) is not installed. {advice}"))?;

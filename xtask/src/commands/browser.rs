@@ -13,7 +13,7 @@ use clap::ValueEnum;
 use self::world::{Servers, Shape, World};
 use super::leaks;
 use crate::services::{self, Need, Postgres, Rabbit};
-use crate::{npm, screen, workspace};
+use crate::{npm, playwright, screen, workspace};
 
 /// Which shape, and what for.
 #[derive(Debug, Default, clap::Args)]
@@ -106,10 +106,8 @@ fn test(args: &Args, worlds: &[World], folder: &Path) -> Result<()> {
     let told: Vec<_> = worlds.iter().map(|world| &world.told).collect();
     let file = tempfile::NamedTempFile::new()?;
     serde_json::to_writer(&file, &told)?;
-    let mut playwright = npm::npm(&["exec", "--offline", "--", "playwright", "test"]);
+    let mut playwright = playwright::command(file.path(), &folder.join("results"))?;
     playwright.args(&args.playwright).args(args.screenshots.then_some("screenshots"));
-    playwright.env("EVERGRANT_WORLDS", file.path()).env("EVERGRANT_BROWSER_OUTPUT", folder.join("results"));
-    playwright.env("EVERGRANT_CHROMIUM", services::chromium().context("Chromium is not installed")?);
     if args.screenshots {
         playwright.env("EVERGRANT_SCREENSHOTS", workspace::root().join("docs/screenshots"));
     }

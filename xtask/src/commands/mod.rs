@@ -6,6 +6,7 @@ pub mod browser;
 pub mod ci;
 pub mod demo;
 pub mod deploy_check;
+pub mod disaster;
 pub mod frontend;
 mod leaks;
 mod metrics;

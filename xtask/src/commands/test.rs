@@ -10,7 +10,7 @@ use anyhow::{Context, Result, anyhow};
 use super::{leaks, metrics};
 use crate::output::{self, Tally};
 use crate::services::{self, Need, Servers};
-use crate::{npm, screen, workspace};
+use crate::{npm, playwright, screen, workspace};
 
 /// Which tests, and how.
 #[derive(Debug, Default, clap::Args)]
@@ -49,6 +49,10 @@ fn prepare(runner: Runner, args: &Args) -> Result<Servers> {
         npm::build_where_possible()?;
         // Tests run the commands of docs/API.md.
         services::install_what_is_missing(&[Need::Curl, Need::Jq])?;
+        // One of them is an operator at the web page.
+        if npm::is_here() {
+            playwright::install()?;
+        }
     }
     let meanwhile = if wanted.is_empty() { "" } else { "; private PostgreSQL and RabbitMQ start meanwhile" };
     screen::step(&format!("building the tests for {}{meanwhile}", runner.name()));
@@ -109,9 +113,10 @@ impl Runner {
             command.args(separator).arg("--show-output");
         }
         if args.quick {
-            command.env(services::PRIVATE_SERVERS, "off");
+            command.env(services::PRIVATE_SERVERS, "off").env(playwright::BROWSER, "off");
         } else {
             command.env("EVERGRANT_REQUIRE_SERVICES", "1");
+            command.envs(npm::is_here().then_some((playwright::BROWSER, "required")));
         }
         command
     }
