@@ -14,7 +14,7 @@ import { ConnectionsPage } from '../pages/ConnectionsPage';
 import { NotFoundPage } from '../pages/NotFoundPage';
 import { ProfileLanding } from '../pages/ProfileLanding';
 import { SignInPage } from '../pages/SignInPage';
-import { CONNECTION_FILTERS, DELIVERY_FILTERS, JOB_FILTERS } from '../pages/ops/filters';
+import { CONNECTION_FILTERS, DELIVERY_FILTERS, JOB_FILTERS, USAGE_FILTERS } from '../pages/ops/filters';
 import { OpsGate } from '../pages/OpsGate';
 import { AppShell } from './AppShell';
 import { signedInOnly } from './guards';
@@ -42,8 +42,8 @@ const signInSearch = texts(['redirect', 'why']);
 const spanSearch = texts(['span']);
 const connectionSearch = texts([...CONNECTION_FILTERS, 'after']);
 const jobSearch = texts([...JOB_FILTERS, 'after']);
-
 const deliverySearch = texts([...DELIVERY_FILTERS, 'after']);
+const usageSearch = texts(USAGE_FILTERS);
 
 const root = createRootRouteWithContext<Context>()({ component: Root, notFoundComponent: NotFoundPage });
 
@@ -164,6 +164,13 @@ const opsPauses = createRoute({
   component: lazyRouteComponent(() => import('../pages/ops/PausesPage'), 'PausesPage'),
 });
 
+const opsUsage = createRoute({
+  getParentRoute: () => ops,
+  path: '/usage',
+  validateSearch: usageSearch,
+  component: lazyRouteComponent(() => import('../pages/ops/UsagePage'), 'UsagePage'),
+});
+
 const opsWebhooks = createRoute({
   getParentRoute: () => ops,
   path: '/webhooks',
@@ -200,6 +207,7 @@ const tree = root.addChildren([
       opsFailedJobs,
       opsFailedJob,
       opsPauses,
+      opsUsage,
       opsWebhooks,
       opsWebhook,
       opsKeys,

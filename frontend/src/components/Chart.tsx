@@ -14,12 +14,14 @@ interface ChartProps extends ChartShape {
   description: string;
   /** The numbers that matter, in words, beside the heading. */
   beside?: ReactNode;
+  /** What the steps are called over the table. */
+  stepHeader?: string;
   /** What is said when there is nothing to draw. */
   empty?: string;
 }
 
 /** A chart that can also be read as a table. */
-export function Chart({ title, description, beside, empty, ...shape }: ChartProps) {
+export function Chart({ title, description, beside, empty, stepHeader, ...shape }: ChartProps) {
   const id = useId();
   const [isTable, showTable] = useState(false);
   const [pointed, point] = useState<number>();
@@ -57,7 +59,7 @@ export function Chart({ title, description, beside, empty, ...shape }: ChartProp
             columns={[
               {
                 id: 'step',
-                header: shape.steps ? 'Range' : 'From',
+                header: stepHeader ?? (shape.steps ? 'Range' : 'From'),
                 cell: (index: number) => stepName(index),
               },
               ...plots.map(({ label, values }) => ({

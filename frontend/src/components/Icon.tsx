@@ -1,6 +1,7 @@
 /** The few icons that the pages use. They are never alone: a text or a label stands by each. */
 
 const PATHS = {
+  chart: 'M4 4v16h16M8 16v-4M12.5 16V8M17 16v-6',
   check: 'M4.5 12.5l5 5 10-11',
   chevronDown: 'M6 9l6 6 6-6',
   chevronLeft: 'M15 6l-6 6 6 6',

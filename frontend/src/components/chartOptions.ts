@@ -81,7 +81,8 @@ export function chartOptions(
     cursor: { drag: { setScale: false, x: false, y: false }, points: { show: kind === 'line' }, y: false },
     scales: {
       x: steps ? { time: false, range: [-0.5, steps.length - 0.5] } : { time: true },
-      y: { range: (_, __, highest) => [0, max ?? top(highest)] },
+      // What may be below zero, as time that was left, is shown there.
+      y: { range: (_, lowest, highest) => [bottom(lowest), max ?? top(highest)] },
     },
     axes: [
       {
@@ -91,7 +92,7 @@ export function chartOptions(
         ...(steps
           ? {
               space: 56,
-              incrs: [1, 2, 3, 5],
+              incrs: [1, 2, 3, 5, 7, 14, 30, 60],
               values: (_: uPlot, splits: number[]) => splits.map((at) => shape().steps?.[at] ?? ''),
             }
           : {
@@ -127,6 +128,11 @@ const WHOLE = Array.from({ length: 10 }, (_, power) => [1, 2, 5].map((step) => s
 function whole(value: number, unit: string): string {
   if (!Number.isInteger(value)) return '';
   return unit === '%' ? `${value} %` : compact.format(value);
+}
+
+/** Zero, or a little below the lowest if that is below zero. */
+function bottom(lowest: number | null): number {
+  return lowest === null || lowest >= 0 ? 0 : Math.min(lowest * 1.1, lowest - 0.5);
 }
 
 /** A little above the highest, so that it does not touch the edge. */

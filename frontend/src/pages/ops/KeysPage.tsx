@@ -7,9 +7,11 @@ import { CopyId } from '../../components/CopyId';
 import { PageHead } from '../../components/PageHead';
 import { EmptyState, ErrorState, Skeleton } from '../../components/States';
 import { RelativeTime } from '../../components/Time';
+import { useNow } from '../../lib/ticker';
+import { providerWords } from '../../lib/words';
 import { type DataColumn, DataTable } from './DataTable';
-import { holders, keyRoleWords, movedShare, nextStep, standingOf } from './keys';
-import { keysQuery } from './queries';
+import { holders, keyRoleWords, keySteps, movedShare, nextStep, secretEnd, standingOf } from './keys';
+import { keysQuery, overviewQuery } from './queries';
 import type { EncryptionKey, EncryptionKeys } from './shapes';
 import { many, number } from './words';
 
@@ -110,15 +112,30 @@ function Standing({ keys }: { keys: EncryptionKeys }) {
           />
         )}
       </Card>
-      <Card title="Changing keys">
+      <Card
+        title="Changing keys"
+        description="Keys are given to processes in FERNET_KEY, never through this page. With a generated key file, one process does all of it by “evergrant keys rotate”."
+      >
         <div className="stack">
           <p className="prose">{nextStep(keys)}</p>
+          <ol className="steps">
+            {keySteps(keys).map(({ text, command, stage }) => (
+              <li key={text} data-stage={stage} aria-current={stage === 'next' ? 'step' : undefined}>
+                <p className="prose">
+                  {text} {stage === 'done' && <Badge tone="good">Done</Badge>}
+                  {stage === 'next' && <Badge tone="info">Now</Badge>}
+                </p>
+                {command !== undefined && <CopyId id={command} name="command" whole />}
+              </li>
+            ))}
+          </ol>
           <p className="prose muted small">
-            Keys are given to processes in <code>FERNET_KEY</code>, never through this page.{' '}
-            <code>evergrant keys list</code> shows the same as this page.
+            Run commands where Evergrant runs, with its settings. Each writes into the audit log who did it,
+            and with <code>--why</code> why. <code>evergrant keys list</code> shows the same as this page.
           </p>
         </div>
       </Card>
+      <ClientSecrets />
     </div>
   );
 }
@@ -143,5 +160,46 @@ function Progress({ keys }: { keys: EncryptionKeys }) {
         {missing > 0 && `${many(missing, 'row')} cannot be: no live process has their key.`}
       </p>
     </div>
+  );
+}
+
+/** Client secrets end at some providers: then nothing is refreshed. */
+function ClientSecrets() {
+  const { data } = useQuery(overviewQuery);
+  const now = useNow(60_000);
+  const apps = data?.provider_apps?.filter(({ is_configured }) => is_configured) ?? [];
+  if (apps.length === 0) return null;
+  return (
+    <Card
+      flush
+      title="Client secrets"
+      description="What provider apps show at the provider. When one ends, nothing of its app is refreshed until it has a new one."
+    >
+      <ul className="apps">
+        {apps.map(({ provider, client_secret_ends_at: end }) => {
+          const ending = secretEnd(end, now);
+          return (
+            <li key={provider} className="app">
+              <div className="app-head">
+                <h3>{providerWords(provider)}</h3>
+                {ending ? (
+                  <Badge tone={ending.tone}>{ending.title}</Badge>
+                ) : (
+                  <span className="muted small">
+                    No end is configured; if it has one, name it in <code>client_secret_expires_at</code>.
+                  </span>
+                )}
+                {end && (
+                  <span className="muted small">
+                    <RelativeTime at={end} withLocal />
+                  </span>
+                )}
+              </div>
+              {ending && ending.text !== '' && <p className="small prose">{ending.text}</p>}
+            </li>
+          );
+        })}
+      </ul>
+    </Card>
   );
 }

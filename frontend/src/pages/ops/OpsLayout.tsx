@@ -27,6 +27,9 @@ export function OpsLayout() {
         <Link to="/ops/pauses" activeOptions={{ includeSearch: false }} activeProps={current}>
           Pauses
         </Link>
+        <Link to="/ops/usage" activeOptions={{ includeSearch: false }} activeProps={current}>
+          Usage
+        </Link>
         <Link to="/ops/webhooks" activeOptions={{ includeSearch: false }} activeProps={current}>
           Webhooks
         </Link>

@@ -1,5 +1,4 @@
 import { useQuery } from '@tanstack/react-query';
-import { Link, type LinkProps } from '@tanstack/react-router';
 
 import { Banner } from '../../components/Banner';
 import { Card } from '../../components/Card';
@@ -11,8 +10,9 @@ import { ActivityCharts } from './ActivityCharts';
 import { ProviderApps } from './ProviderApps';
 import { overviewQuery } from './queries';
 import { Queues } from './Queues';
+import { Tile } from './Tile';
 import type { Overview } from './shapes';
-import { many, number } from './words';
+import { many } from './words';
 
 /** How things stand, at a glance. */
 export function OverviewPage() {
@@ -135,35 +135,4 @@ function Tiles({ overview }: { overview: Overview }) {
 function toneOf(count: number | null | undefined, some: Tone): Tone {
   if (typeof count !== 'number') return 'neutral';
   return count > 0 ? some : 'good';
-}
-
-interface TileProps {
-  label: string;
-  value: number | null | undefined;
-  tone?: Tone;
-  note?: string;
-  to?: Pick<LinkProps, 'to' | 'search'>;
-}
-
-function Tile({ label, value, tone, note, to }: TileProps) {
-  const content = (
-    <>
-      <span className="tile-label" data-tone={tone}>
-        {label}
-      </span>
-      <span className="tile-number">{typeof value === 'number' ? number(value) : 'Not known'}</span>
-      {note && <span className="muted small">{note}</span>}
-    </>
-  );
-  return (
-    <li>
-      {to ? (
-        <Link {...to} className="tile">
-          {content}
-        </Link>
-      ) : (
-        <div className="tile">{content}</div>
-      )}
-    </li>
-  );
 }

@@ -2,7 +2,9 @@ import { Badge } from '../../components/Badge';
 import { Card } from '../../components/Card';
 import { EmptyState } from '../../components/States';
 import { Countdown, RelativeTime } from '../../components/Time';
+import { useNow } from '../../lib/ticker';
 import { providerWords } from '../../lib/words';
+import { secretEnd } from './keys';
 import { OrderLine, PauseButton } from './PauseButton';
 import type { ProviderApp } from './shapes';
 import { appWords } from './words';
@@ -34,6 +36,7 @@ function App({ app }: { app: ProviderApp }) {
   const { provider, state, since, probe_at, code, message, paused } = app;
   const { label, tone, advice } = appWords(app);
   const isHeld = state !== 'open';
+  const secret = secretEnd(app.client_secret_ends_at, useNow(60_000));
   const name = providerWords(provider);
   return (
     <li className="app">
@@ -42,6 +45,7 @@ function App({ app }: { app: ProviderApp }) {
         {name !== provider && <code className="muted small">{provider}</code>}
         <Badge tone={tone}>{label}</Badge>
         {paused && <Badge tone="warn">Paused</Badge>}
+        {secret && secret.tone !== 'good' && <Badge tone={secret.tone}>Client secret: {secret.title}</Badge>}
         {isHeld && (
           <span className="muted small">
             since <RelativeTime at={since} none="unknown" withLocal />
@@ -59,6 +63,7 @@ function App({ app }: { app: ProviderApp }) {
       {paused && <OrderLine order={paused} what="Paused" />}
       {/* Whatever its state is, a pause is what counts until it ends. */}
       {(!paused || isHeld) && <p className="small prose">{advice}</p>}
+      {secret && secret.text !== '' && <p className="small prose">{secret.text}</p>}
       {isHeld && (message ?? code) && (
         <p className="small muted">
           {message} {code && <code>{code}</code>}

@@ -16,6 +16,8 @@ export const JOB_FILTERS = [
 
 export const DELIVERY_FILTERS = ['state', 'type'] as const;
 
+export const USAGE_FILTERS = ['days', 'by', 'user'] as const;
+
 export type ConnectionSearch = Partial<Record<(typeof CONNECTION_FILTERS)[number] | 'after', string>>;
 export type JobSearch = Partial<Record<(typeof JOB_FILTERS)[number] | 'after', string>>;
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
-import { holders, movedShare, nextStep, standingOf } from './keys';
+import { holders, keySteps, movedShare, nextStep, secretEnd, standingOf } from './keys';
 import type { EncryptionKey, EncryptionKeys } from './shapes';
 
 const worker = { process: '0199e2a4-51c0-7a31-8f0e-2d9c5b7a1e64', role: 'worker' };
@@ -89,4 +89,52 @@ it('says all or none only when it is so', () => {
   expect(movedShare({ rows: 1_000_000, rows_left: 999_999 })).toBe(1);
   expect(movedShare({ rows: 10, rows_left: 10 })).toBe(0);
   expect(movedShare({ rows: 10, rows_left: 5 })).toBe(50);
+});
+
+describe('the steps of a change', () => {
+  const stages = (...keys: EncryptionKey[]) => keySteps(view(...keys)).map(({ stage }) => stage);
+  const commands = (...keys: EncryptionKey[]) => keySteps(view(...keys)).map(({ command }) => command);
+
+  it('are all open when nothing is being changed', () => {
+    expect(new Set(stages(key('old', { rows: 7 })))).toEqual(new Set(['open']));
+    expect(commands(key('old', { rows: 7 }))[4]).toBe('evergrant keys retire OLD-FINGERPRINT');
+  });
+
+  it('begin with a key that some have', () => {
+    const fresh = key('new', { role: 'decrypts', lacking: [worker], is_idle: true });
+    expect(stages(key('old', { rows: 7 }), fresh)).toEqual(['next', 'open', 'open', 'open', 'open']);
+    expect(commands(key('old', { rows: 7 }), fresh)[1]).toBe('evergrant keys rotate --to new');
+  });
+
+  it('do not guess whether a key that nothing needs is new or done with', () => {
+    const idle = key('idle', { role: 'decrypts', is_idle: true });
+    expect(stages(key('present', { rows: 7 }), idle)).not.toContain('next');
+    expect(commands(key('present', { rows: 7 }), idle).slice(1)).toEqual([
+      'evergrant keys rotate --to idle',
+      undefined,
+      'evergrant keys reencrypt',
+      'evergrant keys retire idle',
+    ]);
+  });
+
+  it('go on with what encrypts first, and with the rows', () => {
+    expect(stages(key('new'), key('old', { rows: 7 }))).toEqual(['done', 'done', 'next', 'open', 'open']);
+    const moving = [key('new', { rows: 3 }), key('old', { role: 'decrypts', rows: 4 })];
+    expect(stages(...moving)).toEqual(['done', 'done', 'done', 'next', 'open']);
+    expect(commands(...moving)[4]).toBe('evergrant keys retire old');
+  });
+});
+
+describe('the end of a client secret', () => {
+  const now = Date.parse('2026-11-23T12:00:00Z');
+  const inDays = (days: number) => secretEnd(new Date(now + days * 24 * 3600 * 1000).toISOString(), now);
+
+  it('is said, warned of from thirty days before, and urgent in the last week', () => {
+    expect(secretEnd(null, now)).toBeUndefined();
+    expect(inDays(31)).toMatchObject({ tone: 'good', title: 'Ends in 31 days' });
+    expect(inDays(29)?.tone).toBe('warn');
+    expect(inDays(6.5)).toMatchObject({ tone: 'bad', title: 'Ends in 6 days' });
+    expect(inDays(0.5)?.title).toBe('Ends today');
+    expect(inDays(-1)).toMatchObject({ tone: 'bad', title: 'Has ended' });
+  });
 });

@@ -1,5 +1,6 @@
 /** Whether all processes can read what the others write. */
 
+import { timeOf } from '../../lib/time';
 import type { Tone, Words } from '../../lib/words';
 import type { EncryptionKey, EncryptionKeys, Process } from './shapes';
 import { many } from './words';
@@ -94,6 +95,86 @@ export function standingOf({ keys, rows_left, rows_missing_their_key: missing }:
     };
   }
   return { tone: 'good', title: 'All is well', text: '' };
+}
+
+/** One step of a change of keys. */
+export interface Step {
+  /** What is to be done, in a sentence. */
+  readonly text: string;
+  /** The command that does it, or checks that it may be done. */
+  readonly command?: string;
+  /** `done` and `next` where it can be seen from here; otherwise `open`. */
+  readonly stage: 'done' | 'next' | 'open';
+}
+
+/** Which step is to be done next, where that can be seen: a key that nothing needs may be a new one or a former one. */
+function stepNow({ keys, rows_left }: EncryptionKeys): number | undefined {
+  if (keys.filter(({ role }) => role === 'encrypts').length > 1) return 2;
+  if (rows_left > 0 && keys.some(({ role, rows }) => role === 'decrypts' && rows > 0)) return 3;
+  const isSpreading = keys.some(
+    ({ role, rows, lacking }) => role === 'decrypts' && rows === 0 && lacking.length > 0,
+  );
+  return isSpreading ? 0 : undefined;
+}
+
+/**
+ * The steps of a change of keys, in their order, and how far it is. The keys are in the environment of the processes, so
+ * that a page can only say what is to be done there.
+ */
+export function keySteps(view: EncryptionKeys): Step[] {
+  const now = stepNow(view);
+  const { keys } = view;
+  const find = (isMeant: (key: EncryptionKey) => boolean) => keys.find(isMeant)?.fingerprint;
+  const unused = find(({ role, rows }) => role === 'decrypts' && rows === 0);
+  const former = find(({ role, rows }) => role === 'decrypts' && rows > 0) ?? unused;
+  const fresh = now === 3 ? find(({ role }) => role === 'encrypts') : unused;
+  const steps: Omit<Step, 'stage'>[] = [
+    {
+      text: 'Make a new key and put it behind the present one in FERNET_KEY of every process: old,new. Restart them one after the other.',
+      command: 'evergrant keys generate',
+    },
+    {
+      text: 'Have it checked that every live process has the new key. The command names those that lack it.',
+      command: `evergrant keys rotate --to ${fresh ?? 'NEW-FINGERPRINT'}`,
+    },
+    { text: 'Put the new key first: new,old. Restart them one after the other.' },
+    {
+      text: 'Wait until every row is encrypted again. The leading scheduler does that in the background; the command does it at once.',
+      command: 'evergrant keys reencrypt',
+    },
+    {
+      text: 'Have it checked that nothing needs the old key any more, and take it out of FERNET_KEY. Keep it with the backups that were made under it.',
+      command: `evergrant keys retire ${former ?? 'OLD-FINGERPRINT'}`,
+    },
+  ];
+  return steps.map((step, index) => ({
+    ...step,
+    stage: now === undefined || index > now ? 'open' : index < now ? 'done' : 'next',
+  }));
+}
+
+/** From so many days before its end a client secret is warned of, as by `evergrant doctor`. */
+const WARN_DAYS = 30;
+
+/** How long a client secret is good for still. */
+export function secretEnd(endsAt: string | null | undefined, now: number): Trouble | undefined {
+  const end = timeOf(endsAt);
+  if (end === undefined) return undefined;
+  const days = Math.floor((end - now) / (24 * 3600 * 1000));
+  if (days < 0) {
+    return {
+      tone: 'bad',
+      title: 'Has ended',
+      text: 'The provider may refuse it: refreshes stop then, and connections are kept. Make a new one at the provider and put it in place.',
+    };
+  }
+  const left = days === 0 ? 'Ends today' : `Ends in ${many(days, 'day')}`;
+  if (days >= WARN_DAYS) return { tone: 'good', title: left, text: '' };
+  return {
+    tone: days < 7 ? 'bad' : 'warn',
+    title: left,
+    text: 'Make a second one at the provider, and give it to every process as AMAZON_CLIENT_SECRET_NEXT (or client_secret_next of the app) before then: it is tried when the first is refused.',
+  };
 }
 
 /** What to do next to change keys, or to finish a change. */
