@@ -1,8 +1,8 @@
 //! What was published and is still due.
 //!
 //! It saves publishing a job again while one is on its way, and nothing depends on it: a scheduler that starts with an empty
-//! ledger publishes some jobs twice, which is harmless. It is rebuilt by every look from the rows that are still due, so it
-//! never holds more than the jobs on their way.
+//! ledger publishes some jobs twice, which is harmless. It is rebuilt by every whole look from the rows that are still due, so
+//! it never holds more than the jobs on their way and those of the last second.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -66,17 +66,16 @@ impl Rebuilt<'_> {
         self.entries.insert(due.connection, Entry { refresh_at: due.refresh_at, published_at: self.now });
     }
 
-    /// Ends the look, which read all due rows up to `read_to`, or all there are. Rows that were read and not met are dealt
-    /// with; rows behind `read_to` stay in mind.
-    pub(crate) fn finish(self, read_to: Option<Due>) {
-        let Self { former, mut entries, .. } = self;
-        if let Some(read_to) = read_to {
-            let behind =
-                |id: &ConnectionId, entry: &Entry| (entry.refresh_at, *id) > (read_to.refresh_at, read_to.connection);
-            entries
-                .extend(former.entries.iter().filter(|(id, entry)| behind(id, entry)).map(|(id, entry)| (*id, *entry)));
-        }
-        former.entries = entries;
+    /// Ends the look, which read all due rows behind `begun_behind` and up to `read_to`; `None`: from the first, to the last.
+    /// Rows that were read and not met are dealt with; those that were not read stay in mind.
+    pub(crate) fn finish(self, begun_behind: Option<Due>, read_to: Option<Due>) {
+        let Self { former, entries, .. } = self;
+        let place = |due: Due| (due.refresh_at, due.connection);
+        former.entries.retain(|id, entry| {
+            let at = (entry.refresh_at, *id);
+            begun_behind.is_some_and(|begin| at <= place(begin)) || read_to.is_some_and(|end| at > place(end))
+        });
+        former.entries.extend(entries);
     }
 }
 
@@ -98,7 +97,7 @@ mod tests {
         for row in rows {
             look.published(row);
         }
-        look.finish(None);
+        look.finish(None, None);
     }
 
     #[test]
@@ -108,7 +107,7 @@ mod tests {
         for (now, on_its_way) in [(MINUTE / 2, true), (MINUTE, false)] {
             let mut look = ledger.rebuild(now, MINUTE);
             assert_eq!(look.is_on_its_way(&row), on_its_way);
-            look.finish(None);
+            look.finish(None, None);
         }
     }
 
@@ -126,7 +125,7 @@ mod tests {
         publish(&mut ledger, &rows, Duration::ZERO);
         let mut look = ledger.rebuild(Duration::ZERO, MINUTE);
         assert!(look.is_on_its_way(&rows[1]));
-        look.finish(None);
+        look.finish(None, None);
         assert_eq!(ledger.len(), 1);
     }
 
@@ -134,8 +133,18 @@ mod tests {
     fn a_look_that_stopped_early_keeps_what_it_did_not_reach() {
         let (mut ledger, rows) = (Ledger::default(), [due(0), due(1), due(2)]);
         publish(&mut ledger, &rows, Duration::ZERO);
-        ledger.rebuild(Duration::ZERO, MINUTE).finish(Some(rows[1]));
+        ledger.rebuild(Duration::ZERO, MINUTE).finish(None, Some(rows[1]));
         assert_eq!(ledger.len(), 1);
         assert!(ledger.rebuild(Duration::ZERO, MINUTE).is_on_its_way(&rows[2]));
+    }
+
+    #[test]
+    fn a_look_that_began_later_keeps_what_came_before() {
+        let (mut ledger, rows) = (Ledger::default(), [due(0), due(1), due(2)]);
+        publish(&mut ledger, &rows[..2], Duration::ZERO);
+        let mut look = ledger.rebuild(Duration::ZERO, MINUTE);
+        look.published(&rows[2]);
+        look.finish(Some(rows[1]), None);
+        assert_eq!(ledger.len(), 3);
     }
 }

@@ -22,6 +22,10 @@ const PROBE_AGAIN_AFTER: Duration = Duration::from_secs(2);
 /// holds a lease, and a second job costs one look at that.
 const REPUBLISH_WHEN_IDLE: Duration = Duration::from_secs(5);
 
+/// How often what was published and is still due is read again. Looks in between read on from where the last one ended: a
+/// backlog is not read once for every few jobs that the queue has room for.
+const WHOLE_LOOK_EVERY: Duration = Duration::from_secs(1);
+
 /// Why a look could not be finished. What was published is published.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum LookError {
@@ -53,12 +57,22 @@ pub(crate) struct Outlook {
     provider: ProviderName,
     ledger: Ledger,
     pace: Pace,
+    /// The last due row that a look has read: all before it are on their way, or were not due yet.
+    frontier: Option<Due>,
+    looked_whole_at: Option<Duration>,
     probed_at: Option<Duration>,
 }
 
 impl Outlook {
     pub(crate) fn new(provider: ProviderName, settings: &SchedulerSettings, now: Duration) -> Self {
-        Self { provider, ledger: Ledger::default(), pace: Pace::new(settings.publish_rate, now), probed_at: None }
+        Self {
+            provider,
+            ledger: Ledger::default(),
+            pace: Pace::new(settings.publish_rate, now),
+            frontier: None,
+            looked_whole_at: None,
+            probed_at: None,
+        }
     }
 
     pub(crate) const fn provider(&self) -> &ProviderName {
@@ -68,6 +82,16 @@ impl Outlook {
     /// Forgets what was published: the queue may have lost it.
     pub(crate) fn forget(&mut self) {
         self.ledger.clear();
+        self.looked_whole_at = None;
+    }
+
+    /// Behind which row this look begins; `None`: with the earliest that is due.
+    fn begin_look(&mut self, now: Duration) -> Option<Due> {
+        if self.looked_whole_at.is_some_and(|at| now < at + WHOLE_LOOK_EVERY) {
+            return self.frontier;
+        }
+        self.looked_whole_at = Some(now);
+        None
     }
 
     /// Publishes what is due, as far as the app, the pace and the queue allow.
@@ -89,9 +113,10 @@ impl Outlook {
         let mut allowance = self.pace.allowance(now, rate).min(room);
         let patient = ports.settings.republish_after;
         let patience = if waiting == 0 { patient.min(REPUBLISH_WHEN_IDLE) } else { patient };
+        let begun_behind = self.begin_look(now);
         let mut look = self.ledger.rebuild(now, patience);
         let mut looked = Looked::default();
-        let mut read_to = None;
+        let mut read_to = begun_behind;
         let result = loop {
             let page = match page_behind(ports, &self.provider, read_to).await {
                 Ok(page) => page,
@@ -113,7 +138,7 @@ impl Outlook {
             looked.published += published;
             allowance -= published;
             looked.more = !rest.is_empty();
-            read_to = if looked.more { jobs.last().copied().or(read_to) } else { page.last().copied() };
+            read_to = if looked.more { jobs.last() } else { page.last() }.copied().or(read_to);
             if is_last || looked.more {
                 break Ok(());
             }
@@ -121,8 +146,9 @@ impl Outlook {
         // Only a look that reached the end has met every row that is still due.
         let reached_end = result.is_ok() && !looked.more;
         if reached_end || read_to.is_some() {
-            look.finish(if reached_end { None } else { read_to });
+            look.finish(begun_behind, if reached_end { None } else { read_to });
         }
+        self.frontier = read_to;
         self.pace.spend(looked.published);
         result.map(|()| looked)
     }
@@ -130,7 +156,7 @@ impl Outlook {
     async fn probe(&mut self, ports: &Ports<'_>, app: &App) -> Result<Looked, LookError> {
         let now = ports.clock.monotonic();
         // Jobs that meet a held app are given back: none of them is on its way any more.
-        self.ledger.clear();
+        self.forget();
         let is_turn = app.probe_at.is_none_or(|at| at <= ports.clock.now());
         let was_just_published = self.probed_at.is_some_and(|at| now < at + PROBE_AGAIN_AFTER);
         if !is_turn || was_just_published {

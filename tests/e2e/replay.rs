@@ -2,8 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
-
 use super::number;
 use crate::support::rows::now;
 use crate::support::wait::{PATIENCE, eventually, within};
@@ -51,15 +49,11 @@ fn a_replay_of_many_is_stopped_and_gone_on_with_and_does_nothing_twice() {
     let rate = (jobs / 10).to_string();
     stop_in_the_middle(&world, jobs, &rate);
     let begun = Instant::now();
-    let rest =
-        world.begin("go-on", &["jobs", "replay", "--verdict", "transient", "--json", "--reason", "the same again"]);
     let stopped_at = closed(&world);
-    let answer = within_minutes(rest).success();
+    go_on(&world);
     let took = begun.elapsed();
-    let left: Value = answer.json();
-    assert_eq!(left["handled"].as_u64(), left["closed"].as_u64(), "{left}");
     assert_eq!(closed(&world), jobs);
-    eprintln!("replayed {} failed jobs in {took:?} ({stopped_at} had been, when it was stopped)", left["handled"]);
+    eprintln!("replayed {} failed jobs in {took:?} ({stopped_at} had been, when it was stopped)", jobs - stopped_at);
 
     all_are_well(&mut world, connections, moved_on);
     eprintln!("all were refreshed {:?} after the replay began to go on", begun.elapsed());
@@ -127,9 +121,20 @@ fn stop_in_the_middle(world: &World, jobs: u64, rate: &str) {
     assert!(done > 0 && done < jobs, "{done} of {jobs}");
 }
 
-fn within_minutes(mut running: crate::support::Running) -> crate::support::Answer {
-    within(Duration::from_mins(15), "the replay to end", || running.has_ended().then_some(()));
-    running.until_ended()
+/// Says the same again. Where two failed jobs are of one connection, the second may meet the first one's refresh: it is left
+/// as it is, is told, and is for the next time.
+fn go_on(world: &World) {
+    let args = ["jobs", "replay", "--verdict", "transient", "--json", "--reason", "the same again"];
+    within(Duration::from_mins(15), "nothing to be left open", || {
+        let mut running = world.begin("go-on", &args);
+        within(Duration::from_mins(15), "the replay to end", || running.has_ended().then_some(()));
+        let answer = running.until_ended();
+        let told = answer.json();
+        let left = told["handled"].as_u64().unwrap() - told["closed"].as_u64().unwrap();
+        assert_eq!(told["outcomes"]["under_way"].as_u64().unwrap_or(0), left, "{told}");
+        assert_eq!(answer.code, i32::from(left > 0), "{}", answer.stderr);
+        (left == 0).then_some(())
+    });
 }
 
 /// Each was refreshed once, by one call, and those that needed nothing by none.

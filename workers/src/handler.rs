@@ -15,6 +15,7 @@ use evergrant_contract::state::{Reason, State};
 use evergrant_contract::timing::{after, before};
 use evergrant_contract::transition::{Change, Finding, Standing, put_off, transition};
 use evergrant_contract::usage::{Counts, Left, Meter};
+use evergrant_contract::verdict::Attempt;
 use evergrant_traces::follow;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -26,6 +27,7 @@ use crate::orders::Orders;
 use crate::refresh::Refresh;
 use crate::right_of_way::RightOfWay;
 use crate::settings::WorkerSettings;
+use crate::window::Window;
 use crate::writer::{Writer, Written, store_pauses};
 
 /// A connection whose provider app this process is not configured for is looked at again after this.
@@ -46,6 +48,7 @@ pub(crate) struct Context {
     pub(crate) orders: Orders,
     pub(crate) writer: Writer,
     pub(crate) right_of_way: RightOfWay,
+    pub(crate) window: Window,
     pub(crate) meter: Arc<Meter>,
     pub(crate) tasks: TaskTracker,
     /// No new work.
@@ -85,11 +88,12 @@ impl JobHandler for RefreshHandler {
 impl Context {
     async fn run(&self, job: Job) -> Fate {
         let delivered = self.clock.monotonic();
-        let _ahead = match job.payload.kind() {
-            JobKind::ForceRefresh => Some(self.right_of_way.go_ahead()),
+        let (_ahead, _place) = match job.payload.kind() {
+            JobKind::ForceRefresh => (Some(self.right_of_way.go_ahead()), None),
             JobKind::RefreshDue => {
+                let place = self.window.enter().await;
                 self.right_of_way.step_aside(self.clock.as_ref()).await;
-                None
+                (None, Some(place))
             }
         };
         if let Payload::ForceRefresh { deadline, .. } = job.payload
@@ -164,38 +168,52 @@ impl Context {
     }
 
     async fn refresh(&self, job: &Job, grant: &Grant, lease_ends: Duration) {
+        // Noted first: whatever else this job comes to, the row forgets the former holder with it.
+        let lost = self.lost_attempt(grant);
         if self.orders.pause_of(&grant.provider).is_some() {
             debug!(provider = %grant.provider, "The provider app is paused");
-            return self.give_back(job, grant.lease, None).await;
+            return self.give_back(job, grant.lease, lost, None).await;
         }
         let Some(provider) = self.providers.get(&grant.provider) else {
-            return self.put_off_unknown_provider(job, grant).await;
+            return self.put_off_unknown_provider(job, grant, lost).await;
         };
         let is_probe = match self.gate.pass(&grant.provider).await {
             Ok(Passage::Open) => false,
             Ok(Passage::Probe) => true,
-            Ok(Passage::Held(until)) => return self.give_back(job, grant.lease, Some(until)).await,
+            Ok(Passage::Held(until)) => return self.give_back(job, grant.lease, lost, Some(until)).await,
             Err(error) => {
                 warn!(connection = %grant.lease.connection, %error, "The state of the provider app cannot be read; the job is left for later");
-                return self.give_back(job, grant.lease, None).await;
+                return self.give_back(job, grant.lease, lost, None).await;
             }
         };
         // A call may start only if it and its write fit into the lease, whatever the store took to grant it.
         let room = self.settings.room_for_call(provider.policy());
         if self.clock.monotonic() + room > lease_ends {
             warn!(connection = %grant.lease.connection, "The lease took too long to get; the job is left for later");
-            return self.give_back(job, grant.lease, None).await;
+            return self.give_back(job, grant.lease, lost, None).await;
         }
         if let Some(rests_until) = self.rests_until(job).await {
             debug!(connection = %grant.lease.connection, "Nobody has used the connection for long: it rests");
-            return self.rest(job, grant, rests_until).await;
+            return self.rest(job, grant, lost, rests_until).await;
         }
         self.say_that_it_refreshes(job, grant);
         let left = grant.expires_at.map(|at| (at - self.clock.now()).num_seconds());
-        let refresh = Refresh { context: self, provider: provider.as_ref(), grant, job, lease_ends, is_probe };
+        let refresh = Refresh { context: self, provider: provider.as_ref(), grant, job, lease_ends, is_probe, lost };
         let settlement = refresh.run().await;
         self.meter(job, grant, left, &settlement);
         self.write(job, settlement).await;
+    }
+
+    /// The attempt of a holder that was never heard of again, if the lease was taken over from one.
+    fn lost_attempt(&self, grant: &Grant) -> Option<Attempt> {
+        let former = grant.taken_over_from?;
+        warn!(
+            connection = %grant.lease.connection, %former,
+            "A lease lapsed without a report: its refresh token may have been spent and the reply never arrived; \
+             it is presented again, as the provider's rotation rule allows"
+        );
+        metrics::counter!("evergrant_lost_replies_total", "provider" => grant.provider.to_string()).increment(1);
+        Some(findings::lost_attempt(former, self.clock.now()))
     }
 
     /// When to look again at a connection that nobody has used for long; `None`: it is refreshed. Whoever waits for it uses it.
@@ -208,8 +226,8 @@ impl Context {
     }
 
     /// The connection stays as it is, expired in time, until somebody uses it or the policy changes.
-    async fn rest(&self, job: &Job, grant: &Grant, until: Timestamp) {
-        let mut settlement = findings::release(grant.lease, Vec::new(), self.clock.now());
+    async fn rest(&self, job: &Job, grant: &Grant, lost: Option<Attempt>, until: Timestamp) {
+        let mut settlement = findings::release(grant.lease, Vec::from_iter(lost), self.clock.now());
         settlement.change = Some(put_off(grant.standing, until));
         metrics::counter!("evergrant_rests_total", "provider" => grant.provider.to_string()).increment(1);
         self.write(job, settlement).await;
@@ -257,7 +275,7 @@ impl Context {
     ) {
         if self.orders.pause_of(provider).is_some() {
             debug!(%provider, "The provider app is paused");
-            return self.give_back(job, lease, None).await;
+            return self.give_back(job, lease, None, None).await;
         }
         let (finding, why) = match reason {
             Reason::Undecryptable => (
@@ -268,25 +286,25 @@ impl Context {
         };
         error!(%user, connection = %lease.connection, %provider, %reason, error = why, "Failed to refresh token for user {user}");
         let Some(policy) = self.providers.get(provider).map(|provider| provider.policy()) else {
-            return self.give_back(job, lease, None).await;
+            return self.give_back(job, lease, None, None).await;
         };
         let now = self.clock.now();
         let change = transition(standing, finding, &self.settings.rules(policy), now, 0.0);
         self.write(job, findings::settlement(lease, change, None, Vec::new(), Some(why.to_owned()), now)).await;
     }
 
-    async fn put_off_unknown_provider(&self, job: &Job, grant: &Grant) {
+    async fn put_off_unknown_provider(&self, job: &Job, grant: &Grant, lost: Option<Attempt>) {
         let why = format!("provider app {} is not configured in this process", grant.provider);
         error!(user = %grant.user, connection = %grant.lease.connection, provider = %grant.provider, error = why, "Failed to refresh token for user {}", grant.user);
         let now = self.clock.now();
-        let mut settlement = findings::release(grant.lease, Vec::new(), now);
+        let mut settlement = findings::release(grant.lease, Vec::from_iter(lost), now);
         settlement.change = Some(put_off(grant.standing, after(now, UNKNOWN_PROVIDER_PAUSE)));
         settlement.last_error = Some(why);
         self.write(job, settlement).await;
     }
 
-    async fn give_back(&self, job: &Job, lease: Lease, retry_at: Option<Timestamp>) {
-        self.write(job, findings::release(lease, Vec::new(), self.clock.now())).await;
+    async fn give_back(&self, job: &Job, lease: Lease, lost: Option<Attempt>, retry_at: Option<Timestamp>) {
+        self.write(job, findings::release(lease, Vec::from_iter(lost), self.clock.now())).await;
         let Lease { connection, version, .. } = lease;
         let (outcome, traceparent) = (Outcome::Unavailable, job.traceparent.clone());
         let event = Event::Connection { connection, version, outcome, reason: None, retry_at, traceparent };

@@ -10,6 +10,7 @@ mod refresh;
 mod right_of_way;
 mod service;
 mod settings;
+mod window;
 mod writer;
 
 pub use gate::Gate;

@@ -17,6 +17,7 @@ use crate::decide::{Situation, Step, Ways, decide};
 use crate::findings;
 use crate::handler::Context;
 use crate::settings::{IN_JOB_PAUSE_MAX, WorkerSettings};
+use crate::window::Sign;
 
 /// Why a job that made no call is put off.
 const NOT_ADMITTED: &str =
@@ -31,6 +32,8 @@ pub(crate) struct Refresh<'a> {
     /// On the clock that never jumps, counted from before the lease was asked for.
     pub(crate) lease_ends: Duration,
     pub(crate) is_probe: bool,
+    /// The attempt of a former holder that was never heard of again.
+    pub(crate) lost: Option<Attempt>,
 }
 
 /// The calls made so far.
@@ -54,15 +57,8 @@ impl Refresh<'_> {
     /// Makes the calls and says what is to be written.
     pub(crate) async fn run(self) -> Settlement {
         let mut tally = Tally::default();
-        if let Some(former) = self.grant.taken_over_from {
-            warn!(
-                connection = %self.grant.lease.connection, %former,
-                "A lease lapsed without a report: its refresh token may have been spent and the reply never arrived; \
-                 it is presented again, as the provider's rotation rule allows"
-            );
-            metrics::counter!("evergrant_lost_replies_total", "provider" => self.grant.provider.to_string())
-                .increment(1);
-            tally.attempts.push(findings::lost_attempt(former, self.context.clock.now()));
+        if let Some(lost) = &self.lost {
+            tally.attempts.push(lost.clone());
             tally.lost_replies = 1;
         }
         let mut pauses = quick_pauses();
@@ -71,6 +67,7 @@ impl Refresh<'_> {
             {
                 let finding = Finding::Throttled { retry_after: Some(wait) };
                 self.count(VerdictKind::Throttled);
+                self.context.window.hear(Sign::Strained);
                 return self.concluded(finding, None, tally);
             }
             let answer = self.call(&mut tally).await;
@@ -115,6 +112,7 @@ impl Refresh<'_> {
         metrics::histogram!("evergrant_attempt_seconds", "provider" => provider.clone()).record(took);
         metrics::counter!("evergrant_attempts_total", "provider" => provider, "verdict" => verdict.as_str())
             .increment(1);
+        self.context.window.hear(sign(verdict, took));
         self.context.gate.heard(&self.grant.provider, self.grant.lease.connection, &answer, self.is_probe).await;
         answer
     }
@@ -212,6 +210,14 @@ impl Refresh<'_> {
         let finding = Finding::Throttled { retry_after: Some(wait) };
         let change = transition(self.grant.standing, finding, &rules, now, 0.0);
         findings::settlement(self.grant.lease, change, None, tally.attempts, last_error, now)
+    }
+}
+
+/// What an answer says about how many calls may be under way. One about the grant or about us says nothing.
+const fn sign(verdict: VerdictKind, took: Duration) -> Sign {
+    match verdict {
+        VerdictKind::Throttled | VerdictKind::Transient => Sign::Strained,
+        _ => Sign::Fine(took),
     }
 }
 

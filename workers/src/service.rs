@@ -17,6 +17,7 @@ use crate::handler::{Context, RefreshHandler};
 use crate::orders::Orders;
 use crate::right_of_way::RightOfWay;
 use crate::settings::{SettingsError, WorkerSettings};
+use crate::window::Window;
 use crate::writer::Writer;
 
 /// Everything that workers are given.
@@ -75,6 +76,7 @@ impl Workers {
             orders: Orders::new(Arc::clone(&self.store) as _, Arc::clone(&self.clock), self.process),
             writer,
             right_of_way: RightOfWay::default(),
+            window: Window::new(self.settings.concurrency_due),
             meter: Arc::clone(&self.meter),
             tasks: TaskTracker::new(),
             stop: self.stop.clone(),

@@ -12,7 +12,7 @@ pub(crate) const IN_JOB_PAUSE_MAX: Duration = Duration::from_secs(1);
 /// Everything about workers that can be set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WorkerSettings {
-    /// `RefreshDue` jobs in hand at once.
+    /// `RefreshDue` jobs in hand at once, at most; how many are under way follows what the provider bears.
     pub concurrency_due: u32,
     /// `ForceRefresh` jobs in hand at once; a capacity of its own, so that a backlog never delays a person.
     pub concurrency_force: u32,
