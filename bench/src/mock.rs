@@ -65,6 +65,7 @@ struct Mock {
     args: Args,
     started: Instant,
     grants: Vec<Grant>,
+    asked: AtomicU64,
     refreshes: AtomicU64,
     spent_twice: AtomicU64,
     nonsense: AtomicU64,
@@ -79,6 +80,7 @@ pub async fn serve(args: Args) -> Result<()> {
         args,
         started: Instant::now(),
         grants,
+        asked: AtomicU64::default(),
         refreshes: AtomicU64::default(),
         spent_twice: AtomicU64::default(),
         nonsense: AtomicU64::default(),
@@ -148,7 +150,7 @@ impl Mock {
 
     async fn wait(&self) {
         let Args { latency_ms, slow_one_in, slow_ms, .. } = self.args;
-        let is_slow = slow_one_in > 0 && self.refreshes.load(Relaxed) % slow_one_in == 0;
+        let is_slow = slow_one_in > 0 && self.asked.fetch_add(1, Relaxed).is_multiple_of(slow_one_in);
         let wait = if is_slow { slow_ms } else { latency_ms };
         if wait > 0 {
             tokio::time::sleep(Duration::from_millis(wait)).await;

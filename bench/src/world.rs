@@ -18,7 +18,7 @@ use crate::usage::Part;
 use crate::{mock, screen};
 
 /// The longest wait for a process to be ready, on a machine that has other things to do.
-const READY_LIMIT: Duration = Duration::from_secs(60);
+const READY_LIMIT: Duration = Duration::from_mins(1);
 /// Between two questions whether it is.
 const READY_LOOK: Duration = Duration::from_millis(5);
 

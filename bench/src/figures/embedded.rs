@@ -19,6 +19,8 @@ median of several starts on a database that is there. <= 30 MB, <= 200 ms.";
 pub(super) const FOOTPRINT: &str = "`serve` with 100,000 connections of which none is due, left alone: its resident memory, and its CPU time over a \
 stretch of time. <= 40 MB, <= 1 % of a CPU.";
 
+/// After a process is ready.
+const SETTLE: Duration = Duration::from_millis(100);
 /// Megabytes, as the size of a file is told.
 const MEGABYTE: f64 = 1e6;
 
@@ -33,6 +35,8 @@ pub(super) async fn binary(lab: &Lab) -> Result<Vec<Figure>> {
         let begun = Instant::now();
         product.start("serve").await?;
         starts.push(millis(begun.elapsed()));
+        // The rest of its start is not to go on beside the next one's.
+        tokio::time::sleep(SETTLE).await;
     }
     screen::progress(&format!("{size:.1} MB, starts {starts:.0?} ms"));
     let start = median(&starts).unwrap_or(f64::NAN);
@@ -48,7 +52,7 @@ pub(super) async fn footprint(lab: &Lab) -> Result<Vec<Figure>> {
     let stored = lab.scale.pick(500, 100_000, 100_000);
     let [settle, stretch] = match lab.scale.pick(0, 1, 2) {
         0 => [1, 1],
-        1 => [6, 12],
+        1 => [5, 10],
         _ => [30, 120],
     };
     let mock = Mock::start(lab, "footprint", quick_mock(stored, 0)?).await?;

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::process::Command;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
@@ -20,7 +21,7 @@ use crate::screen;
 use crate::stats::{Spread, median};
 use crate::world::{Database, Lab, Mock, quick_mock};
 
-pub(super) const IDLE: &str = "One caller forces one connection after another, 20 a second, over a running cluster in which nothing is due; \
+pub(super) const IDLE: &str = "One caller forces one connection after another, 25 a second, over a running cluster in which nothing is due; \
 from the request to the answer, less the provider's latency (0 ms: all of its round trip counts as ours). p50 <= 2 ms, \
 p99 <= 10 ms.";
 pub(super) const BESIDE: &str = "The same with a provider that takes 20 ms, first while nothing is due, then while 100,000 due jobs drain as fast \
@@ -31,8 +32,16 @@ of the provider, the last answer within 150 ms; the median of several times.";
 /// Of the provider, where it has one.
 const LATENCY: Duration = Duration::from_millis(20);
 /// Between two forced refreshes of one caller: the system is idle again.
-const PAUSE: Duration = Duration::from_millis(50);
+const PAUSE: Duration = Duration::from_millis(40);
 const BODY: &str = r#"{"observed_version":1}"#;
+
+/// Whether what is timed now is what is to be timed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Before,
+    Counts,
+    Over,
+}
 
 struct System<'a> {
     product: Product<'a>,
@@ -61,12 +70,12 @@ impl<'a> System<'a> {
         Question::post(format!("/api/connections/{id}/force-refresh"), BODY).by(&self.key)
     }
 
-    /// Forces some connections, one after another, for as long as `goes_on` says so: how long each took.
+    /// Forces some connections, one after another: how long those took that count.
     async fn force(
         &self,
         api: SocketAddr,
         numbers: impl Iterator<Item = usize>,
-        mut goes_on: impl FnMut() -> bool,
+        mut phase: impl FnMut() -> Phase,
     ) -> Result<Vec<Duration>> {
         let mut connection = Connection::open(api).await?;
         let mut times = Vec::new();
@@ -75,10 +84,11 @@ impl<'a> System<'a> {
             let begun = Instant::now();
             connection.ask(&question).await?.ok().context("a forced refresh")?;
             let took = begun.elapsed();
-            if !goes_on() {
-                break;
+            match phase() {
+                Phase::Before => {}
+                Phase::Counts => times.push(took),
+                Phase::Over => break,
             }
-            times.push(took);
             tokio::time::sleep(PAUSE.saturating_sub(took)).await;
         }
         Ok(times)
@@ -101,14 +111,14 @@ pub(super) async fn idle(lab: &Lab) -> Result<Vec<Figure>> {
     system.product.start("worker").await?;
     system.product.start("scheduler").await?;
     // Connections, statements and caches of the first few are those of a start.
-    system.force(api, many..many + 10, || true).await?;
-    let times = system.force(api, 0..many, || true).await?;
+    system.force(api, many..many + 10, || Phase::Counts).await?;
+    let times = system.force(api, 0..many, || Phase::Counts).await?;
     system.end(lab).await?;
     let spread = Spread::over(&times, Duration::ZERO);
     screen::progress(&format!("{spread:?}"));
     let figure = |what, value, most| {
         Figure::new("forced-idle", what, value, "ms", Target::AtMost(most))
-            .under(format!("{many} forced refreshes, one at a time, 20/s, provider latency 0 ms"))
+            .under(format!("{many} forced refreshes, one at a time, 25/s, provider latency 0 ms"))
             .with("spread", spread)
     };
     Ok(vec![figure("forced refresh, p50", spread.p50_ms, 2.0), figure("forced refresh, p99", spread.p99_ms, 10.0)])
@@ -116,26 +126,31 @@ pub(super) async fn idle(lab: &Lab) -> Result<Vec<Figure>> {
 
 /// A backlog beside it.
 pub(super) async fn beside_a_backlog(lab: &Lab) -> Result<Vec<Figure>> {
-    let due = lab.scale.pick(300, 30_000, 100_000);
-    let many = lab.scale.pick(5, 200, 1_000);
-    let crowd = Crowd { due, not_due: 2 * many + 10 };
+    let due = lab.scale.pick(3_000, 40_000, 100_000);
+    let many = lab.scale.pick(20, 150, 1_000);
+    // As many as it takes until all has drained.
+    let beside = 20 * many;
+    let crowd = Crowd { due, not_due: many + beside + 10 };
     let mut system = System::new(lab, "forced-beside", crowd, LATENCY).await?;
     let (_, api) = system.product.start("api").await?;
     system.product.start("worker").await?;
-    let (warm, first) = (due + 2 * many, due);
-    system.force(api, warm..warm + 10, || true).await?;
-    let idle = system.force(api, first..first + many, || true).await?;
+    let (warm, first) = (due + many + beside, due);
+    system.force(api, warm..warm + 10, || Phase::Counts).await?;
+    let idle = system.force(api, first..first + many, || Phase::Counts).await?;
     // Now somebody finds what is due.
-    system.product.start("scheduler").await?;
-    let drained = std::sync::atomic::AtomicBool::new(false);
-    let all = due + many + 10;
-    let draining = async {
-        let drained_at = drain(&system.mock, &[], all, |_| Ok(())).await;
-        drained.store(true, std::sync::atomic::Ordering::Relaxed);
-        drained_at
+    system.product.spawn("scheduler")?;
+    let (forced_before, refreshes) = ((many + 10) as u64, AtomicU64::default());
+    let draining = drain(&system.mock, &[], due + many + 10, |calls| {
+        refreshes.store(calls.saturating_sub(forced_before), Relaxed);
+        Ok(())
+    });
+    let phase = || match refreshes.load(Relaxed) {
+        // Forced ones are among them.
+        calls if calls < due as u64 / 50 => Phase::Before,
+        calls if calls < due as u64 => Phase::Counts,
+        _ => Phase::Over,
     };
-    let goes_on = || !drained.load(std::sync::atomic::Ordering::Relaxed);
-    let (drained_at, loaded) = tokio::join!(draining, system.force(api, first + many..warm, goes_on));
+    let (drained_at, loaded) = tokio::join!(draining, system.force(api, first + many..warm, phase));
     let (window, loaded) = (drained_at?.window, loaded?);
     system.end(lab).await?;
     ensure!(!loaded.is_empty(), "the backlog was gone before a single forced refresh was answered");
@@ -171,7 +186,7 @@ pub(super) async fn coalescing(lab: &Lab) -> Result<Vec<Figure>> {
     }
     system.product.start("worker").await?;
     for (number, api) in apis.iter().enumerate() {
-        system.force(*api, times + number..times + number + 1, || true).await?;
+        system.force(*api, times + number..=times + number, || Phase::Counts).await?;
     }
     let before = counts(system.mock.address).await?.refreshes;
     let mut slowest = Vec::new();

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use evergrant_vault::Keyring;
 use sqlx::Connection as _;
 
@@ -38,6 +38,8 @@ pub(super) async fn vending(lab: &Lab) -> Result<Vec<Figure>> {
     let made = fill_postgres(&mut db, &Keyring::parse(&key)?, Crowd { due: 0, not_due: CONNECTIONS }).await?;
     db.close().await?;
     let bearer = product.api_key(KEY, &["tokens:read"])?;
+    let keys: serde_json::Value = serde_json::from_str(&product.ask(&["api-keys", "list", "--json"])?)?;
+    let id = keys[0]["id"].as_str().context("the list of keys")?.to_owned();
     let (api, address) = product.start("api").await?;
     let questions = made.iter().map(|one| Question::get(format!("/api/connections/{}/token", one.id)).by(&bearer));
     let questions: Arc<Vec<_>> = Arc::new(questions.collect());
@@ -52,7 +54,7 @@ pub(super) async fn vending(lab: &Lab) -> Result<Vec<Figure>> {
     let each_us = |part: &Part| cost.parts.get(part.name).map_or(f64::NAN, |time| time.as_secs_f64() * 1e6 / answers);
     screen::progress(&format!("{rate:.0}/s, {spread:?}, API {:.1} us each", each_us(&api)));
 
-    let revoked = seconds_to_revocation(&product, address, &questions[0]).await?;
+    let revoked = seconds_to_revocation(&product, address, &questions[0], &id).await?;
     product.household.all_alive()?;
     let conditions =
         format!("{CALLERS} callers for {run_for:?}, {CONNECTIONS} connections, 1 API process, {} CPUs", Lab::cpus());
@@ -73,10 +75,11 @@ async fn seconds_to_revocation(
     product: &Product<'_>,
     address: std::net::SocketAddr,
     question: &Question,
+    key: &str,
 ) -> Result<f64> {
     let mut connection = Connection::open(address).await?;
     connection.ask(question).await?.ok()?;
-    in_background(product.command(&["api-keys", "revoke", KEY])).await?;
+    in_background(product.command(&["api-keys", "revoke", key])).await?;
     let begun = Instant::now();
     while connection.ask(question).await?.status.as_u16() == 200 {
         ensure!(begun.elapsed() < REVOKED_LIMIT, "a revoked key is good for {} s and more", REVOKED_LIMIT.as_secs());
