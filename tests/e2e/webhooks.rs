@@ -36,7 +36,7 @@ fn told(shape: Shape, name: &'static str) {
     let plan = Plan { token_lifetime: Duration::from_secs(12), ..Plan::new(shape, name) };
     let Some(mut world) = World::new(&plan) else { return };
     let receiver = Receiver::start(&world.runtime);
-    world.set("EVERGRANT_WORKER_MAX_ATTEMPTS", "3");
+    world.set("EVERGRANT_WORKER_MAX_ATTEMPTS", "5");
     let (endpoint, secret) = tell(&mut world, &receiver);
     let (endpoint, secret) = (endpoint.as_str(), secret.as_str());
     world.import_crowd("ends", "amazon-na", 1);
@@ -119,8 +119,17 @@ fn the_documented_lines_for_node_verify(receiver: &Receiver, secret: &str) {
 }
 
 #[test]
+fn a_killed_process_loses_no_message_and_repeats_it_under_the_same_id() {
+    killed(Shape::Embedded, "webhooks_killed_embedded");
+}
+
+#[test]
 fn killed_workers_lose_no_message_and_repeat_it_under_the_same_id() {
-    let Some(mut world) = World::new(&Plan::new(Shape::Cluster, "webhooks_killed_workers")) else { return };
+    killed(Shape::Cluster, "webhooks_killed_cluster");
+}
+
+fn killed(shape: Shape, name: &'static str) {
+    let Some(mut world) = World::new(&Plan::new(shape, name)) else { return };
     let receiver = Receiver::start(&world.runtime);
     world.set("EVERGRANT_WEBHOOKS_TIMEOUT_MS", "5000");
     let (endpoint, secret) = tell(&mut world, &receiver);
@@ -132,12 +141,11 @@ fn killed_workers_lose_no_message_and_repeat_it_under_the_same_id() {
     users[..HELD].iter().for_each(|user| assert_eq!(world.sim.revoke(user), 1));
     eventually("tries that wait for an answer", || (receiver.taken().len() >= HELD).then_some(()));
     users[HELD..REVOKED].iter().for_each(|user| assert_eq!(world.sim.revoke(user), 1));
-    let workers = world.processes.iter_mut().filter(|process| process.role() == "worker");
-    workers.for_each(Process::kill);
+    world.processes.iter_mut().filter(|process| delivers(process)).for_each(Process::kill);
     let held = receiver.taken();
     receiver.be_silent(false);
     for at in 0..world.processes.len() {
-        if world.processes[at].role() == "worker" {
+        if delivers(&world.processes[at]) {
             world.restart(at);
         }
     }
@@ -156,4 +164,8 @@ fn killed_workers_lose_no_message_and_repeat_it_under_the_same_id() {
     let sent = world.ask(&["webhooks", "deliveries", &endpoint, "--json"]).success().stdout;
     assert_eq!(sent.matches("\"delivered\"").count(), REVOKED, "{sent}");
     world.end();
+}
+
+fn delivers(process: &Process) -> bool {
+    ["serve", "worker"].contains(&process.role())
 }

@@ -24,7 +24,6 @@ pub(crate) use api::Caller;
 pub(crate) use blows::{Blow, Blows};
 pub(crate) use browser::Browser;
 pub(crate) use collector::{Collector, Found, hex};
-pub(crate) use crowd::Running;
 pub(crate) use http::is_ready;
 pub(crate) use receiver::Receiver;
 pub(crate) use settings::Pace;
