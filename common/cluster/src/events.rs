@@ -1,6 +1,7 @@
 //! The event bus on RabbitMQ: a topic exchange, and one queue for each instance that listens.
 
 mod listen;
+mod pack;
 mod send;
 
 use std::sync::{Arc, Once};

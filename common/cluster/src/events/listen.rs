@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use evergrant_contract::event::Event;
 use evergrant_contract::ports::{Heard, QueueError};
 use futures::StreamExt;
 use lapin::message::Delivery;
@@ -13,6 +12,7 @@ use tokio::sync::{Notify, broadcast, watch};
 use tokio::time::{Instant, sleep};
 use tracing::{debug, warn};
 
+use super::pack::unpack;
 use crate::broker::{Shared, lost, pauses};
 use crate::topology::instance_events_arguments;
 
@@ -81,11 +81,14 @@ impl Listener {
     }
 
     fn pass_on(&self, delivery: &Delivery) {
-        let Some(event) = Event::decode(&delivery.data) else {
-            return debug!("an event of another release was dropped");
-        };
-        // Nobody may be listening just now.
-        let _ = self.heard.send(Heard::Event(event));
+        for event in unpack(&delivery.data) {
+            let Some(event) = event else {
+                debug!("an event of another release was dropped");
+                continue;
+            };
+            // Nobody may be listening just now.
+            let _ = self.heard.send(Heard::Event(event));
+        }
     }
 
     /// A queue that belongs to this connection and vanishes with it. The broker names it: a fixed name would stay locked

@@ -11,6 +11,7 @@ use tokio::sync::{Notify, broadcast, mpsc};
 use tokio::time::{sleep, timeout};
 use tracing::{debug, warn};
 
+use super::pack::pack;
 use crate::broker::{Shared, lost, pauses};
 
 /// Events that wait to be sent while the broker is away. More are dropped.
@@ -101,12 +102,9 @@ impl Carrier {
     async fn send_confirmed(&mut self, group: &[Event]) -> Result<(), QueueError> {
         let channel = self.channel().await?;
         let exchange = self.shared.topology.events_exchange();
-        let mut confirms = Vec::with_capacity(group.len());
-        for event in group {
-            let (subject, what) = event.topic();
-            let key = format!("{subject}.{what}");
+        let mut confirms = Vec::new();
+        for (key, body) in pack(group) {
             let (options, properties) = (BasicPublishOptions::default(), properties());
-            let body = event.encode();
             let sent = channel.basic_publish(exchange.as_str().into(), key.into(), options, &body, properties).await;
             confirms.push(sent.map_err(lost)?);
         }
