@@ -29,20 +29,26 @@ async function barriers(page: Page): Promise<readonly string[]> {
 }
 
 for (const theme of THEMES) {
-  test(`nobody is kept from using any page in ${theme}`, async ({ page, amazon, person, world }) => {
+  test(`nobody is kept from using any page in ${theme}`, async ({
+    page,
+    amazon,
+    person,
+    receiver,
+    world,
+  }) => {
     await page.emulateMedia({ colorScheme: theme, reducedMotion: 'reduce' });
     const found: string[] = [];
-    await visitAll(page, { world, amazon, person }, async (name) => {
+    await visitAll(page, { world, amazon, person, receiver }, async (name) => {
       found.push(...(await barriers(page)).map((barrier) => `${name}: ${barrier}`));
     });
     expect(found).toEqual([]);
   });
 }
 
-test('every page fits on a phone', async ({ page, amazon, person, world }) => {
+test('every page fits on a phone', async ({ page, amazon, person, receiver, world }) => {
   await page.setViewportSize({ width: 360, height: 740 });
   const tooWide: string[] = [];
-  await visitAll(page, { world, amazon, person }, async (name) => {
+  await visitAll(page, { world, amazon, person, receiver }, async (name) => {
     const isTooWide = await page.evaluate(() => document.documentElement.scrollWidth > innerWidth);
     if (isTooWide) tooWide.push(name);
   });

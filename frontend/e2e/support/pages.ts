@@ -3,7 +3,8 @@
 import { expect, type Page } from '@playwright/test';
 
 import { type Amazon, USELESS_TOKENS } from './amazon';
-import { account, operatorSignsIn, refresh, signsIn } from './test';
+import type { Receiver } from './receiver';
+import { account, operatorSignsIn, refresh, signsIn, test } from './test';
 import type { World } from './worlds';
 
 export type Theme = 'light' | 'dark';
@@ -31,9 +32,11 @@ async function signsInTo(
 /** Goes to every page in turn, and calls this on each. */
 export async function visitAll(
   page: Page,
-  { world, amazon, person }: { world: World; amazon: Amazon; person: string },
+  { world, amazon, person, receiver }: { world: World; amazon: Amazon; person: string; receiver: Receiver },
   onPage: (name: string) => Promise<void>,
 ): Promise<void> {
+  // What is counted for whom is written down once a minute.
+  test.setTimeout(240_000);
   const at = async (name: string, path: string) => {
     await page.goto(path);
     await settled(page);
@@ -69,6 +72,11 @@ export async function visitAll(
   await settled(page);
   await onPage('operations');
   await at('operations-connections', '/ops/connections');
+  await page.getByRole('button', { name: 'Refresh all…' }).click();
+  await expect(page.getByRole('dialog').getByText(/ connections? match/)).toBeVisible();
+  await expect(page.getByRole('dialog').getByText('They are being counted.')).toHaveCount(0);
+  await onPage('operations-connections-refresh');
+  await page.getByRole('dialog').getByRole('button', { name: 'Cancel' }).click();
   await at('operations-connections-none', '/ops/connections?state=disconnected');
   await at('operations-connection', `/ops/connections/${id}`);
   await page.getByRole('button', { name: /^Pause / }).click();
@@ -94,4 +102,52 @@ export async function visitAll(
   await expect(page.getByRole('heading', { name: 'What went wrong' })).toBeVisible();
   await settled(page);
   await onPage('operations-failed-job');
+  await webhooks(page, { amazon, person, receiver, id }, at, onPage);
+  await expect(async () => {
+    await page.goto('/ops/usage');
+    await expect(page.getByRole('list', { name: 'Numbers' })).toBeVisible({ timeout: 3_000 });
+  }).toPass({ timeout: 75_000, intervals: [2_000] });
+  await settled(page);
+  await onPage('operations-usage');
+}
+
+type At = (name: string, path: string) => Promise<void>;
+
+/** A receiver that is told of a grant that has ended, and taken away again. */
+async function webhooks(
+  page: Page,
+  { amazon, person, receiver, id }: { amazon: Amazon; person: string; receiver: Receiver; id: string },
+  at: At,
+  onPage: (name: string) => Promise<void>,
+): Promise<void> {
+  await at('operations-webhooks-none', '/ops/webhooks');
+  await page.getByRole('button', { name: 'New webhook' }).click();
+  const dialog = page.getByRole('dialog');
+  await dialog.getByLabel('Address').fill(receiver.url);
+  await dialog.getByLabel('What it is for').fill('Pages whoever is on duty');
+  await dialog.getByLabel('Provider app at fault').check();
+  await dialog.getByLabel('Reconnect needed').check();
+  await onPage('operations-webhook-new');
+  await dialog.getByRole('button', { name: 'Make it' }).click();
+  await dialog.getByRole('button', { name: 'I have kept it' }).click();
+  await expect(page.getByRole('link', { name: receiver.url })).toBeVisible();
+  await at('operations-webhooks', '/ops/webhooks');
+  await page.getByRole('link', { name: receiver.url }).click();
+  await expect(page.getByRole('heading', { name: 'Deliveries' })).toBeVisible();
+  const endpoint = page.url();
+
+  await amazon.revoke(person);
+  await page.goto(`/ops/connections/${id}`);
+  await page.getByRole('button', { name: 'Refresh now' }).click();
+  await expect(page.locator('.page-title')).toContainText('Reconnect needed');
+  await page.goto(endpoint);
+  await expect(page.getByRole('table', { name: /^Deliveries/ })).toContainText('Delivered');
+  await page.getByRole('button', { name: 'Send a test' }).click();
+  await expect(page.getByText('The receiver took the test')).toBeVisible();
+  await settled(page);
+  await onPage('operations-webhook');
+
+  await page.getByRole('button', { name: 'Delete' }).click();
+  await dialog.getByRole('button', { name: 'Delete' }).click();
+  await expect(page).toHaveURL(/\/ops\/webhooks$/);
 }

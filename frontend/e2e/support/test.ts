@@ -3,6 +3,7 @@
 import { test as base, type BrowserContext, expect, type Page } from '@playwright/test';
 
 import { Amazon } from './amazon';
+import { Receiver } from './receiver';
 import type { World } from './worlds';
 
 export interface Options {
@@ -11,13 +12,16 @@ export interface Options {
 
 interface Fixtures {
   amazon: Amazon;
+  /** Somebody who is told by webhooks. */
+  receiver: Receiver;
   /** A name at Amazon that nobody else has. */
   person: string;
   watched: undefined;
 }
 
 /** Chromium itself says this of every answer that is an error; what the page makes of those is what tests look at. */
-const SAYS_A_STATUS = /^Failed to load resource: the server responded with a status of (?:401|409|429|503) /;
+const SAYS_A_STATUS =
+  /^Failed to load resource: the server responded with a status of (?:401|409|422|429|503) /;
 
 /** Everything that must not happen in a browser: errors, refusals of the policy, requests to anybody else. */
 function watch(context: BrowserContext, world: World): readonly string[] {
@@ -49,6 +53,12 @@ export const test = base.extend<Fixtures & Options>({
     const amazon = new Amazon(request, world.amazon);
     await use(amazon);
     await amazon.mends();
+  },
+  // eslint-disable-next-line no-empty-pattern -- Playwright reads what a fixture needs out of its pattern
+  receiver: async ({}, use) => {
+    const receiver = await Receiver.listen();
+    await use(receiver);
+    await receiver.close();
   },
   person: async ({ world }, use, info) => {
     people += 1;

@@ -1,7 +1,6 @@
 import { useQuery } from '@tanstack/react-query';
 import { getRouteApi, Link } from '@tanstack/react-router';
 
-import { Button } from '../../components/Button';
 import { Card } from '../../components/Card';
 import { Chart as ChartCard } from '../../components/Chart';
 import { SelectField } from '../../components/Field';
@@ -109,7 +108,7 @@ function Found({ usage, isStale }: { usage: Usage; isStale: boolean }) {
       <Tiles usage={usage} />
       {isAll && <Advice usage={usage} />}
       <Charts usage={usage} />
-      <Users usage={usage} isStale={isStale} />
+      {isAll && <Users usage={usage} isStale={isStale} />}
       <Card
         flush
         title="Day by day"
@@ -357,50 +356,38 @@ function Users({ usage: { users }, isStale }: { usage: Usage; isStale: boolean }
   const search = route.useSearch();
   const navigate = route.useNavigate();
   const rank = rankOf(search.by);
-  const clear = () => {
-    void navigate({
-      search: (present) => filled(USAGE_FILTERS, { ...present, user: undefined }),
-      resetScroll: false,
-    });
-  };
   return (
     <Card
       flush
-      title={search.user === undefined ? 'Users with the most' : 'This user'}
+      title="Users with the most"
       description="Each at each provider app."
       actions={
-        search.user === undefined ? (
-          <div className="rank">
-            <SelectField
-              label="Ranked by"
-              value={rank}
-              onChange={({ target }) => {
-                const by = target.value === 'calls' ? undefined : target.value;
-                void navigate({
-                  search: (present) => filled(USAGE_FILTERS, { ...present, by }),
-                  resetScroll: false,
-                });
-              }}
-            >
-              {Object.entries(RANKS).map(([each, label]) => (
-                <option key={each} value={each}>
-                  {label}
-                </option>
-              ))}
-            </SelectField>
-          </div>
-        ) : (
-          <Button size="sm" onPress={clear}>
-            Show everybody
-          </Button>
-        )
+        <div className="rank">
+          <SelectField
+            label="Ranked by"
+            value={rank}
+            onChange={({ target }) => {
+              const by = target.value === 'calls' ? undefined : target.value;
+              void navigate({
+                search: (present) => filled(USAGE_FILTERS, { ...present, by }),
+                resetScroll: false,
+              });
+            }}
+          >
+            {Object.entries(RANKS).map(([each, label]) => (
+              <option key={each} value={each}>
+                {label}
+              </option>
+            ))}
+          </SelectField>
+        </div>
       }
     >
       {users.length === 0 ? (
         <p className="card-body muted">Nothing was done for anybody in this time.</p>
       ) : (
         <DataTable
-          caption={search.user === undefined ? `Users by ${RANKS[rank].toLowerCase()}` : 'Usage of this user'}
+          caption={`Users by ${RANKS[rank].toLowerCase()}`}
           columns={userColumns}
           rows={users}
           rowKey={({ user_id, provider }) => `${user_id} ${provider}`}

@@ -211,7 +211,10 @@ function TestResult({ test }: { test: ReturnType<typeof useTestEndpoint> }) {
 
 function DeleteDialog({ endpoint, onClose }: { endpoint: Endpoint; onClose: () => void }) {
   const navigate = route.useNavigate();
-  const remove = useDeleteEndpoint(endpoint.id);
+  const remove = useDeleteEndpoint(endpoint.id, async () => {
+    await navigate({ to: '/ops/webhooks' });
+    toasts.show('good', 'The webhook is deleted.');
+  });
   return (
     <AskDialog
       isDangerous
@@ -220,12 +223,7 @@ function DeleteDialog({ endpoint, onClose }: { endpoint: Endpoint; onClose: () =
       isPending={remove.isPending}
       error={remove.error}
       onConfirm={() => {
-        remove.mutate(undefined, {
-          onSuccess: () => {
-            toasts.show('good', 'The webhook is deleted.');
-            void navigate({ to: '/ops/webhooks' });
-          },
-        });
+        remove.mutate();
       }}
       onClose={onClose}
     >

@@ -13,9 +13,9 @@ export type UsageSearch = Partial<Record<(typeof USAGE_FILTERS)[number], string>
 
 /** How far back it looks. */
 export const DAYS = {
-  '7': 'Last 7 days',
-  '30': 'Last 30 days',
-  '90': 'Last 90 days',
+  '7': '7 days',
+  '30': '30 days',
+  '90': '90 days',
 } as const;
 
 export type Days = keyof typeof DAYS;

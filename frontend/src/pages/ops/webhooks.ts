@@ -204,13 +204,17 @@ export function useChangeEndpoint(id: string) {
   });
 }
 
-export function useDeleteEndpoint(id: string) {
+/** What is deleted is not read again while its page is still there: that would only be a refusal. */
+export function useDeleteEndpoint(id: string, leave: () => Promise<void>) {
   const readAgain = useReadAgain();
   return useMutation({
     mutationFn: async () => {
       await api.delete(pathOf(id));
     },
-    onSuccess: readAgain,
+    onSuccess: async () => {
+      await leave();
+      await readAgain();
+    },
   });
 }
 

@@ -156,6 +156,9 @@ fn settings(amazon: &str) -> Result<Env> {
         ("EVERGRANT_WORKER_BACK_OFF_CAP_SECS", "600"),
         ("EVERGRANT_WORKER_OUTAGE_PROBE_SECS", "1"),
         ("EVERGRANT_WORKER_FAULT_PROBE_SECS", "1"),
+        // Tests listen on this machine.
+        ("EVERGRANT_WEBHOOKS_ALLOW_HTTP", "true"),
+        ("EVERGRANT_WEBHOOKS_ALLOW_NETWORKS", "127.0.0.0/8"),
         ("AMAZON_CLIENT_ID", "amzn1.application-oa2-client.browser"),
         ("AMAZON_API_URL", amazon),
         ("AMAZON_IDENTITY_URL", amazon),
