@@ -8,7 +8,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
@@ -25,13 +25,30 @@ pub struct Lifecycle {
     /// No more waiting either.
     pub abort: CancellationToken,
     deadline: Duration,
+    signals: Signals,
     components: JoinSet<(&'static str, anyhow::Result<()>)>,
+}
+
+/// Heard from the moment that they are made: what comes before anybody waits for it is not lost.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn listen() -> anyhow::Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt()).context("SIGINT cannot be listened for")?,
+            terminate: signal(SignalKind::terminate()).context("SIGTERM cannot be listened for")?,
+        })
+    }
 }
 
 impl Lifecycle {
     /// A process that gives its components so long to finish once they are told to stop.
-    pub fn new(deadline: Duration) -> Self {
-        Self { stop: CancellationToken::new(), abort: CancellationToken::new(), deadline, components: JoinSet::new() }
+    pub fn new(deadline: Duration) -> anyhow::Result<Self> {
+        let (stop, abort) = (CancellationToken::new(), CancellationToken::new());
+        Ok(Self { stop, abort, deadline, signals: Signals::listen()?, components: JoinSet::new() })
     }
 
     /// Starts a component that is to run until `stop`.
@@ -41,13 +58,13 @@ impl Lifecycle {
 
     /// Runs until every component has ended. An error if one of them ended before it was told to.
     pub async fn run(mut self) -> anyhow::Result<()> {
-        let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT cannot be listened for")?;
-        let mut terminate = signal(SignalKind::terminate()).context("SIGTERM cannot be listened for")?;
         let stop = self.stop.clone();
         let mut crash = None;
         tokio::select! {
-            _ = interrupt.recv() => info!("Interrupted: finishing what is in hand (interrupt again to end at once)"),
-            _ = terminate.recv() => info!("Told to terminate: finishing what is in hand"),
+            // A signal that came already is the first one, not the second, whoever else was told of it.
+            biased;
+            _ = self.signals.interrupt.recv() => info!("Interrupted: finishing what is in hand (interrupt again to end at once)"),
+            _ = self.signals.terminate.recv() => info!("Told to terminate: finishing what is in hand"),
             () = stop.cancelled() => {}
             // Told to stop by somebody else, a component may end before this loop hears of it: that is no crash.
             ended = self.components.join_next() => {
@@ -63,8 +80,8 @@ impl Lifecycle {
                     None => break,
                     Some(ended) => crash = crash.or_else(|| error_of(ended)),
                 },
-                _ = interrupt.recv() => self.give_up("interrupted again"),
-                _ = terminate.recv() => self.give_up("told to terminate again"),
+                _ = self.signals.interrupt.recv() => self.give_up("interrupted again"),
+                _ = self.signals.terminate.recv() => self.give_up("told to terminate again"),
                 () = &mut deadline, if !self.abort.is_cancelled() => self.give_up("the shutdown deadline has passed"),
             }
             if self.abort.is_cancelled() {
@@ -90,8 +107,8 @@ impl Lifecycle {
 }
 
 /// Returns at the first SIGINT or SIGTERM, for processes without components.
-pub async fn told_to_stop() -> std::io::Result<()> {
-    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+pub async fn told_to_stop() -> anyhow::Result<()> {
+    let Signals { mut interrupt, mut terminate } = Signals::listen()?;
     tokio::select! {
         _ = interrupt.recv() => {}
         _ = terminate.recv() => {}
@@ -127,7 +144,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_component_that_ends_by_itself_stops_the_others_and_is_an_error() {
-        let mut lifecycle = Lifecycle::new(LONG);
+        let mut lifecycle = Lifecycle::new(LONG).unwrap();
         let stop = lifecycle.stop.clone();
         lifecycle.start("patient", async move {
             stop.cancelled().await;
@@ -139,14 +156,14 @@ mod tests {
 
     #[tokio::test]
     async fn a_crash_names_the_component() {
-        let mut lifecycle = Lifecycle::new(LONG);
+        let mut lifecycle = Lifecycle::new(LONG).unwrap();
         lifecycle.start("queue", async { Err(anyhow!("no broker")) });
         assert_eq!(format!("{:#}", lifecycle.run().await.unwrap_err()), "queue failed: no broker");
     }
 
     #[tokio::test]
     async fn a_stop_that_is_obeyed_is_a_success() {
-        let mut lifecycle = Lifecycle::new(LONG);
+        let mut lifecycle = Lifecycle::new(LONG).unwrap();
         let stop = lifecycle.stop.clone();
         lifecycle.start("obedient", {
             let stop = stop.clone();
@@ -162,7 +179,7 @@ mod tests {
     #[tokio::test]
     async fn whoever_ends_because_of_a_stop_is_no_crash_whatever_is_heard_of_first() {
         for _ in 0..50 {
-            let mut lifecycle = Lifecycle::new(LONG);
+            let mut lifecycle = Lifecycle::new(LONG).unwrap();
             let stop = lifecycle.stop.clone();
             lifecycle.start("quick", async { Ok(()) });
             // The component ends first, and the stop is there when the loop looks for the first time: both are ready.
@@ -174,7 +191,7 @@ mod tests {
 
     #[tokio::test]
     async fn past_the_deadline_waiting_is_aborted() {
-        let mut lifecycle = Lifecycle::new(Duration::ZERO);
+        let mut lifecycle = Lifecycle::new(Duration::ZERO).unwrap();
         let (stop, abort) = (lifecycle.stop.clone(), lifecycle.abort.clone());
         lifecycle.start("slow", async move {
             abort.cancelled().await;

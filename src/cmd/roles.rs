@@ -88,8 +88,13 @@ pub async fn run(config: &Config, roles: Roles) -> Result<(), Failed> {
         };
         address = process.address;
         let keys_changed = process.keys_changed.clone();
+        // From its start on the process hears signals itself; this one came before.
+        let is_told = futures::poll!(&mut told).is_ready();
+        if is_told {
+            process.lifecycle.stop.cancel();
+        }
         process.run().await?;
-        if !keys_changed.is_cancelled() || futures::poll!(&mut told).is_ready() {
+        if is_told || !keys_changed.is_cancelled() || futures::poll!(&mut told).is_ready() {
             return Ok(());
         }
     }
@@ -117,7 +122,7 @@ async fn start_at(config: &Config, roles: Roles, address: std::net::SocketAddr) 
         warn!("No provider app is configured: nothing is refreshed. Set AMAZON_CLIENT_ID and AMAZON_CLIENT_SECRET");
     }
 
-    let mut lifecycle = Lifecycle::new(config.shutdown_deadline);
+    let mut lifecycle = Lifecycle::new(config.shutdown_deadline)?;
     let parts = Parts {
         config,
         process,

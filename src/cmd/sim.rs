@@ -1,6 +1,5 @@
 //! `evergrant sim`: the simulated Amazon alone.
 
-use anyhow::Context as _;
 use evergrant_sim::{Sim, SimOptions};
 use tracing::info;
 
@@ -30,7 +29,7 @@ pub(super) async fn run(config: &Config, args: &SimArgs) -> Result<(), Failed> {
     };
     let sim = Sim::start(options).await.map_err(unreachable)?;
     info!(url = %sim.url(), token_url = %sim.token_url(), rotation = %args.rotation, "Simulated Amazon listening");
-    crate::lifecycle::told_to_stop().await.context("signals cannot be listened for")?;
+    crate::lifecycle::told_to_stop().await?;
     sim.stop().await;
     Ok(())
 }
