@@ -9,6 +9,7 @@
 )]
 
 mod architecture;
+mod chaos;
 mod cli;
 mod docs;
 mod e2e;

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use chrono::DateTime;
+
 use crate::{
     ledger::{Counts, LedgerEntry, Repeat},
     options::Rotation,
@@ -237,6 +239,7 @@ impl Grant {
                 Some(End::ReuseDetected) => "reuse_detected",
             },
             generation: self.generation,
+            access_expires_at: DateTime::from_timestamp_millis(self.access_expires_at_ms).unwrap_or_default(),
             counts: self.counts,
             repeats: self.repeats.clone(),
         }

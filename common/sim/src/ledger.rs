@@ -1,5 +1,6 @@
 //! What the simulator has seen each client do with each grant. Ids and numbers only, never a token.
 
+use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 /// The account of one grant.
@@ -13,6 +14,8 @@ pub struct LedgerEntry {
     pub state: &'static str,
     /// How many refresh tokens have followed the first.
     pub generation: u32,
+    /// When its newest access token stops working.
+    pub access_expires_at: DateTime<Utc>,
     /// What happened to it.
     #[serde(flatten)]
     pub counts: Counts,

@@ -20,7 +20,7 @@ pub use memory::provider::{Call, Reply, ScriptedProvider};
 pub use memory::queue::MemoryQueue;
 pub use memory::spool::MemorySpool;
 pub use memory::store::MemoryStore;
-pub use proxy::CuttableProxy;
+pub use proxy::{CuttableProxy, Way};
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

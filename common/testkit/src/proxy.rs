@@ -16,14 +16,48 @@ pub struct CuttableProxy {
     listening: JoinHandle<()>,
 }
 
+/// The way that bytes go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// From the client to the server.
+    Up,
+    /// From the server to the client.
+    Down,
+}
+
 #[derive(Debug, Clone, Copy, Default)]
 struct Weather {
     /// Connections of an older season are cut.
     season: u64,
-    frozen: bool,
+    up: Lane,
+    down: Lane,
     refusing: bool,
     delay: Duration,
     connections: usize,
+}
+
+/// One way through the proxy.
+#[derive(Debug, Clone, Copy, Default)]
+struct Lane {
+    held: bool,
+    /// Chunks of bytes that wait for the thaw.
+    waiting: usize,
+}
+
+impl Weather {
+    const fn lane(&self, way: Way) -> &Lane {
+        match way {
+            Way::Up => &self.up,
+            Way::Down => &self.down,
+        }
+    }
+
+    const fn lane_mut(&mut self, way: Way) -> &mut Lane {
+        match way {
+            Way::Up => &mut self.up,
+            Way::Down => &mut self.down,
+        }
+    }
 }
 
 impl CuttableProxy {
@@ -48,12 +82,23 @@ impl CuttableProxy {
 
     /// Stops every byte, in both directions, and keeps the connections: what a dead route looks like.
     pub fn freeze(&self) {
-        self.weather.send_modify(|weather| weather.frozen = true);
+        self.hold(Way::Up);
+        self.hold(Way::Down);
+    }
+
+    /// Stops every byte that goes this way, and keeps the connections.
+    pub fn hold(&self, way: Way) {
+        self.weather.send_modify(|weather| weather.lane_mut(way).held = true);
+    }
+
+    /// Whether anything that goes this way is being held up.
+    pub fn is_holding(&self, way: Way) -> bool {
+        self.weather.borrow().lane(way).waiting > 0
     }
 
     /// Lets bytes through again, those that waited first.
     pub fn thaw(&self) {
-        self.weather.send_modify(|weather| weather.frozen = false);
+        self.weather.send_modify(|weather| (weather.up.held, weather.down.held) = (false, false));
     }
 
     /// Resets new connections as soon as they are made, or lets them through again.
@@ -105,6 +150,22 @@ impl Drop for Standing {
     }
 }
 
+/// A chunk that waits; it is counted until it goes on, or its connection ends.
+struct Waiting<'a>(&'a watch::Sender<Weather>, Way);
+
+impl<'a> Waiting<'a> {
+    fn new(weather: &'a watch::Sender<Weather>, way: Way) -> Self {
+        weather.send_modify(|weather| weather.lane_mut(way).waiting += 1);
+        Self(weather, way)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.send_modify(|weather| weather.lane_mut(self.1).waiting -= 1);
+    }
+}
+
 async fn forward(mut client: TcpStream, upstream: String, weather: watch::Sender<Weather>) {
     let season = weather.borrow().season;
     let Ok(mut server) = TcpStream::connect(upstream).await else {
@@ -118,10 +179,12 @@ async fn forward(mut client: TcpStream, upstream: String, weather: watch::Sender
     let is_cut = {
         let (from_client, to_client) = client.split();
         let (from_server, to_server) = server.split();
-        let up = pump(from_client, to_server, weather.subscribe());
-        let down = pump(from_server, to_client, weather.subscribe());
+        let up = pump(from_client, to_server, &weather, Way::Up);
+        let down = pump(from_server, to_client, &weather, Way::Down);
+        // What is waited for is let go of inside: it is a lock, and the ends of both pumps count what they held up.
+        let cut = async { drop(next_season.wait_for(|weather| weather.season != season).await) };
         tokio::select! {
-            _ = next_season.wait_for(|weather| weather.season != season) => true,
+            () = cut => true,
             ended = async { tokio::try_join!(up, down) } => ended.is_err(),
         }
     };
@@ -135,8 +198,10 @@ async fn forward(mut client: TcpStream, upstream: String, weather: watch::Sender
 async fn pump(
     mut from: tcp::ReadHalf<'_>,
     mut to: tcp::WriteHalf<'_>,
-    mut weather: watch::Receiver<Weather>,
+    weather: &watch::Sender<Weather>,
+    way: Way,
 ) -> io::Result<()> {
+    let mut thaw = weather.subscribe();
     let mut chunk = vec![0; 16 * 1024];
     loop {
         let length = from.read(&mut chunk).await?;
@@ -144,8 +209,11 @@ async fn pump(
         if !delay.is_zero() {
             tokio::time::sleep(delay).await;
         }
-        // The sender is kept by the connection itself, so this ends with the thaw or with the connection.
-        let _ = weather.wait_for(|weather| !weather.frozen).await;
+        if weather.borrow().lane(way).held {
+            let _counted = Waiting::new(weather, way);
+            // The sender is kept by the connection itself, so this ends with the thaw or with the connection.
+            let _ = thaw.wait_for(|weather| !weather.lane(way).held).await;
+        }
         if length == 0 {
             return to.shutdown().await;
         }
@@ -232,6 +300,26 @@ mod tests {
         stream.write_all(b"wait").await.unwrap();
         proxy.cut();
         assert!(soon("the reset", stream.read_u8()).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn one_way_is_held_and_what_waits_there_is_known() {
+        let (proxy, mut stream) = proxied().await;
+        say(&mut stream, b"hello").await.unwrap();
+        proxy.hold(Way::Down);
+        stream.write_all(b"wait").await.unwrap();
+        eventually("an echo that waits", async || proxy.is_holding(Way::Down).then_some(())).await;
+        assert!(!proxy.is_holding(Way::Up), "what the client says has come through");
+        proxy.thaw();
+        let mut heard = [0; 4];
+        soon("the echo that waited", stream.read_exact(&mut heard)).await.unwrap();
+        assert_eq!(&heard, b"wait");
+        assert!(!proxy.is_holding(Way::Down));
+        proxy.hold(Way::Up);
+        stream.write_all(b"lost").await.unwrap();
+        eventually("words that wait", async || proxy.is_holding(Way::Up).then_some(())).await;
+        proxy.cut();
+        eventually("nothing to wait any more", async || (!proxy.is_holding(Way::Up)).then_some(())).await;
     }
 
     #[tokio::test]

@@ -30,6 +30,8 @@ pub(crate) enum Need {
     Python,
     /// What holds alerts to their tests. It comes with the server.
     Promtool,
+    /// What makes the clock of a process jump.
+    Faketime,
 }
 
 impl Need {
@@ -45,6 +47,7 @@ impl Need {
             Self::Chromium => chromium().map(drop).context("Chromium is not installed"),
             Self::Python => python(),
             Self::Promtool => in_path("promtool").map(drop).context("Prometheus' promtool is not installed"),
+            Self::Faketime => faketime(),
         };
         found.err().map(|error| error.to_string())
     }
@@ -62,6 +65,7 @@ impl Need {
             // It brings the interpreter along.
             Self::Python => "python3-venv",
             Self::Promtool => "prometheus",
+            Self::Faketime => "libfaketime",
         }
     }
 }
@@ -75,6 +79,14 @@ fn python() -> Result<()> {
     } else {
         bail!("Python's module `venv` is not installed")
     }
+}
+
+/// A library, in a folder that is named after the machine.
+fn faketime() -> Result<()> {
+    let folders = std::fs::read_dir("/usr/lib").into_iter().flatten().flatten().map(|entry| entry.path());
+    let mut places = folders.chain([Path::new("/usr/lib").to_owned()]).map(|folder| folder.join("faketime"));
+    let found = places.any(|place| place.join("libfaketimeMT.so.1").exists());
+    if found { Ok(()) } else { bail!("libfaketime is not installed") }
 }
 
 /// An error with advice if something of this is missing.
