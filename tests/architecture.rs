@@ -21,6 +21,8 @@ const EDGES: &[(&str, &[&str])] = &[
     ("api", &["contract", "amc", "traces", "webhooks"]),
     ("sim", &[]),
     ("testkit", &["contract"]),
+    ("model", &["contract", "workers"]),
+    ("fuzz", &["contract", "provider", "testkit", "vault", "webhooks"]),
     ("bench", &["contract", "vault"]),
 ];
 

@@ -4,7 +4,7 @@ mod counting;
 mod leader;
 mod ledger;
 mod look;
-mod pace;
+pub mod pace;
 mod service;
 mod settings;
 

@@ -7,7 +7,7 @@ const RAMP_START: u32 = 10;
 
 /// A bucket that fills at a rate and never holds more than a tenth of a second's worth.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Pace {
+pub struct Pace {
     rate: u32,
     filled: f64,
     at: Duration,
@@ -15,7 +15,7 @@ pub(crate) struct Pace {
 
 impl Pace {
     /// A full bucket.
-    pub(crate) fn new(rate: u32, now: Duration) -> Self {
+    pub fn new(rate: u32, now: Duration) -> Self {
         Self { rate, filled: Self::size(rate), at: now }
     }
 
@@ -24,7 +24,7 @@ impl Pace {
     }
 
     /// What may be published now, at a rate that may be less than the full one.
-    pub(crate) fn allowance(&mut self, now: Duration, rate: u32) -> u32 {
+    pub fn allowance(&mut self, now: Duration, rate: u32) -> u32 {
         let rate = rate.min(self.rate);
         let earned = now.saturating_sub(self.at).as_secs_f64() * f64::from(rate);
         self.filled = (self.filled + earned).min(Self::size(rate));
@@ -35,13 +35,13 @@ impl Pace {
     }
 
     /// So many were published.
-    pub(crate) fn spend(&mut self, jobs: u32) {
+    pub fn spend(&mut self, jobs: u32) {
         self.filled -= f64::from(jobs);
     }
 }
 
 /// The rate for a provider app that was opened again so long ago.
-pub(crate) fn ramp(full_rate: u32, open_for: Duration) -> u32 {
+pub fn ramp(full_rate: u32, open_for: Duration) -> u32 {
     let doublings = u32::try_from(open_for.as_secs()).unwrap_or(u32::MAX).min(31);
     RAMP_START.saturating_mul(1 << doublings).min(full_rate)
 }

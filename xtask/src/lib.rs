@@ -7,6 +7,7 @@ mod npm;
 mod output;
 pub mod playwright;
 mod python;
+mod scale;
 pub mod screen;
 pub mod services;
 mod workspace;

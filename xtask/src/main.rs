@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use xtask::commands::{
-    backlog, bench, browser, ci, demo, deploy_check, disaster, frontend, prepare, reencrypt, replay, schemathesis, services,
-    soak, test,
+    backlog, bench, browser, chaos, ci, demo, deploy_check, disaster, frontend, fuzz, prepare, reencrypt, replay,
+    scale, schemathesis, services, soak, test,
 };
 use xtask::screen;
 
@@ -26,6 +26,8 @@ enum Task {
     Test(test::Args),
     /// Keep thousands of connections alive for minutes, in both shapes, and count every refresh
     Soak(soak::Args),
+    /// Let a seeded schedule of faults loose on both shapes under load, and hold the provider's ledger against the store
+    Chaos(chaos::Args),
     /// Time forced refreshes on an idle system and beside a hundred thousand that are due
     Backlog(backlog::Args),
     /// Measure how fast everything is, against baselines of the same run; a table and JSON
@@ -37,6 +39,8 @@ enum Task {
     Reencrypt(reencrypt::Args),
     /// Bring ten thousand connections back from a mixed disaster, by command line and by web page
     Disaster(disaster::Args),
+    /// Simulate a day of 1, 10 and 100 million connections, with an outage of the provider in it
+    Scale(scale::Args),
     /// Hold the API of a real process to docs/openapi.json, with requests that are made up
     Schemathesis(schemathesis::Args),
     /// Hold the web page to what people do with it, in a real browser and in both shapes
@@ -44,6 +48,8 @@ enum Task {
     /// The web page alone: build it, check it, or serve it while it is being written
     #[command(subcommand)]
     Frontend(frontend::Action),
+    /// Feed what nobody wrote to whatever reads what others wrote, and look for a crash
+    Fuzz(fuzz::Args),
     /// Hold the files that deploy Evergrant to the tools that read them: alerts, Compose, Kubernetes
     DeployCheck(deploy_check::Args),
     /// Run everything that must pass before a merge
@@ -60,14 +66,17 @@ fn main() -> ExitCode {
         Task::Demo(args) => demo::run(&args),
         Task::Test(args) => test::run(&args),
         Task::Soak(args) => soak::run(&args),
+        Task::Chaos(args) => chaos::run(&args),
         Task::Backlog(args) => backlog::run(&args),
         Task::Bench(args) => bench::run(&args),
         Task::Replay(args) => replay::run(&args),
         Task::Reencrypt(args) => reencrypt::run(&args),
         Task::Disaster(args) => disaster::run(&args),
+        Task::Scale(args) => scale::run(&args),
         Task::Schemathesis(args) => schemathesis::run(&args),
         Task::Browser(args) => browser::run(&args),
         Task::Frontend(action) => frontend::run(&action),
+        Task::Fuzz(args) => fuzz::run(&args),
         Task::DeployCheck(args) => deploy_check::run(&args),
         Task::Ci => ci::run(),
         Task::Prepare(args) => prepare::run(&args),

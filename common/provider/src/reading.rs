@@ -22,35 +22,45 @@ const REQUEST_ID_MAX: usize = 128;
 const CONSENT_MAX: Duration = Duration::from_hours(10 * 366 * 24);
 
 /// A complete answer, as it came.
-pub(crate) struct Reply<'a> {
-    pub(crate) status: u16,
-    pub(crate) retry_after: Option<&'a str>,
+pub struct Reply<'a> {
+    /// The HTTP status.
+    pub status: u16,
+    /// The header of that name.
+    pub retry_after: Option<&'a str>,
     /// The provider's id of the request, from a header.
-    pub(crate) request_id: Option<&'a str>,
-    pub(crate) body: &'a [u8],
+    pub request_id: Option<&'a str>,
+    /// Every byte of it.
+    pub body: &'a [u8],
 }
 
 /// What it was asked for, and when.
-pub(crate) struct Question<'a> {
-    pub(crate) grant: Grant,
+pub struct Question<'a> {
+    /// What was asked for.
+    pub grant: Grant,
     /// Everything secret that was sent.
-    pub(crate) sent: &'a [&'a Secret],
-    pub(crate) sent_at: Timestamp,
-    pub(crate) now: Timestamp,
+    pub sent: &'a [&'a Secret],
+    /// Taken before it was sent.
+    pub sent_at: Timestamp,
+    /// When the answer is read.
+    pub now: Timestamp,
 }
 
 /// What an answer says.
-pub(crate) struct Reading {
-    pub(crate) verdict: Verdict,
-    pub(crate) code: Option<String>,
-    pub(crate) message: String,
-    pub(crate) request_id: Option<String>,
+pub struct Reading {
+    /// What it means.
+    pub verdict: Verdict,
+    /// The provider's error code, if it looks like one.
+    pub code: Option<String>,
+    /// One sentence for people, without any secret.
+    pub message: String,
+    /// The provider's id of the request.
+    pub request_id: Option<String>,
     /// The client secret was refused, rather than anything else about the app.
-    pub(crate) secret_refused: bool,
+    pub secret_refused: bool,
 }
 
 /// Reads a complete answer. Pure: the same answer always means the same.
-pub(crate) fn read(descriptor: &Descriptor, question: &Question<'_>, reply: &Reply<'_>) -> Reading {
+pub fn read(descriptor: &Descriptor, question: &Question<'_>, reply: &Reply<'_>) -> Reading {
     let mut body = Body::parse(reply.body);
     let received = body.secrets();
     let redactor = Redactor::new(question.sent.iter().copied().chain(&received).map(Secret::expose));

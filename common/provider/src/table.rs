@@ -18,7 +18,7 @@ pub(crate) enum BodyKind {
 /// What was asked for. A code of the authorization that is refused says nothing about an existing grant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum Grant {
+pub enum Grant {
     /// A refresh.
     RefreshToken,
     /// The first tokens of a consent.

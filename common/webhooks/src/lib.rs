@@ -20,7 +20,7 @@ pub use ipnet::IpNet;
 pub use resolver::{Lookup, SystemLookup};
 pub use rules::{Refusal, Rules};
 pub use secret::new_secret;
-pub use sender::{Answered, Sender, SenderError};
+pub use sender::{Answered, Sender, SenderError, signature};
 
 /// The numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

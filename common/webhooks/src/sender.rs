@@ -121,8 +121,8 @@ impl Sender {
     }
 }
 
-/// The signature by each secret that is good: the former one too, for a while after a rotation.
-fn signature(secrets: &EndpointSecrets, id: &str, timestamp: i64, payload: &str) -> Result<String, String> {
+/// The signature by each secret that is good: the former one too, for a while after a rotation. The error names no secret.
+pub fn signature(secrets: &EndpointSecrets, id: &str, timestamp: i64, payload: &str) -> Result<String, String> {
     let sign = |secret: &evergrant_contract::secret::Secret| {
         // The error may quote the secret.
         let webhook = Webhook::new(secret.expose()).map_err(|_| "The endpoint's secret cannot be used: rotate it")?;
