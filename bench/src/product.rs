@@ -114,3 +114,16 @@ impl<'a> Product<'a> {
         self.ask(&args)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_setting_is_one_that_there_is() {
+        let reference = include_str!("../../config.default.toml");
+        for (name, _) in SETTINGS {
+            assert!(reference.contains(name), "{name}");
+        }
+    }
+}
