@@ -286,5 +286,43 @@ mod tests {
                 standing = change.standing;
             }
         }
+
+        /// The arrows of docs/STATE_MACHINE.md, the counters, and when a job is given up.
+        #[test]
+        fn every_walk_follows_the_diagram(walk in proptest::collection::vec((findings(), 0.0..1.0), 1..80), spaced: bool) {
+            let rules = rules(if spaced { SPACED } else { IN_JOB });
+            let (mut standing, mut given_up) = (Standing::ACTIVE, 0_u32);
+            for (finding, chance) in walk {
+                let change = transition(standing, finding, &rules, now(), chance);
+                let to = change.standing;
+                given_up += u32::from(change.gives_up);
+                match finding {
+                    Finding::Refreshed { .. } => {
+                        prop_assert_eq!(to, Standing::ACTIVE);
+                        given_up = 0;
+                    }
+                    Finding::Throttled { .. } => prop_assert_eq!(to, standing, "a pause costs nothing"),
+                    Finding::Transient | Finding::Unusable => {
+                        prop_assert_eq!((to.failures, to.suspicions), (standing.failures + 1, standing.suspicions));
+                        let is_kept = standing.state == to.state;
+                        let falls = standing.state == State::Active && to.state == State::Failing;
+                        prop_assert!(is_kept || (falls && to.failures == rules.max_attempts), "{:?}", to);
+                        let wait = change.refresh_at.map(|at| at - now()).unwrap_or_default();
+                        prop_assert!(wait.to_std().is_ok_and(|wait| wait <= rules.back_off.cap && !wait.is_zero()));
+                    }
+                    Finding::GrantInvalid { confirmed } => {
+                        let ends = if spaced { standing.suspicions + 1 >= 3 } else { confirmed };
+                        prop_assert_eq!(to.state, if ends { State::NeedsReauth } else { State::Suspect });
+                    }
+                    Finding::Undecryptable | Finding::NoRefreshToken => prop_assert_eq!(to.state, State::NeedsReauth),
+                }
+                prop_assert!(given_up <= 1, "one failed job for one row of failures");
+                // A connection that has ended is nothing that a job finds anything out about.
+                if !to.state.is_refreshable() {
+                    break;
+                }
+                standing = to;
+            }
+        }
     }
 }
