@@ -78,7 +78,8 @@ impl Asker {
         let asked = self.http.get(&self.profile).header("x-amz-access-token", token).timeout(DEADLINE);
         let Ok(reply) = asked.send().await else { return };
         self.record.count(&format!("used: {}", reply.status().as_u16()));
-        if reply.status() == 401 && !self.record.is_excused(Instant::now(), ALLOWANCE) {
+        // Which of the two Amazon says depends on the endpoint.
+        if matches!(reply.status().as_u16(), 400 | 401) && !self.record.is_excused(Instant::now(), ALLOWANCE) {
             self.record.breach(format!("{} gave out a token that had ended", self.name));
         }
     }
