@@ -63,7 +63,9 @@ impl System {
 
     fn set_clocks(&self, names: &[String], minutes: i32) {
         if let Some(clocks) = &self.clocks {
-            names.iter().for_each(|name| clocks.set(name, minutes));
+            for name in names {
+                clocks.set(name, minutes);
+            }
         }
     }
 

@@ -101,7 +101,7 @@ fn wrongs(row: &Standing, account: &LedgerEntry, told: i64, is_merciless: bool) 
         (is_live && row.state != "active", "the connection was given up, and its grant is live"),
         // A merciless provider ends a grant at the repetition that a lost answer makes necessary. Nobody else may.
         (
-            !is_live && !(is_merciless && counts.spent_twice > 0 && !unexplained),
+            !is_live && (!is_merciless || counts.spent_twice == 0 || unexplained),
             "the provider had a reason to end the grant",
         ),
         (!is_live && row.state != "needs_reauth", "the grant has ended, and the connection does not say so"),

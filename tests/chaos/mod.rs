@@ -76,9 +76,11 @@ fn run(shape: Shape, name: &str) {
 /// One seed: what was broken. `None`: its services cannot be had here, which was said loudly.
 fn one(shape: Shape, folder: &'static str, seed: u64, faults: usize) -> Option<Vec<String>> {
     let schedule = Schedule::of(seed, shape, faults);
-    let said: String = schedule.faults.iter().map(|fault| format!("\n    {fault}")).collect();
     let rotation = if schedule.is_merciless { "a merciless provider" } else { "a strict provider" };
-    eprintln!("{shape:?}, seed {seed}, {rotation}:{said}");
+    eprintln!("{shape:?}, seed {seed}, {rotation}:");
+    for fault in &schedule.faults {
+        eprintln!("    {fault}");
+    }
     let begin = Instant::now();
     let mut system = System::start(shape, folder, seed, &schedule)?;
     play(&mut system, &schedule);
@@ -87,13 +89,13 @@ fn one(shape: Shape, folder: &'static str, seed: u64, faults: usize) -> Option<V
     system.world.stop();
     system.hold_to_account(schedule.is_merciless);
     let broken = system.record.breaches();
-    let seen = system.world.sim.stats();
+    let provider = system.world.sim.stats();
     let summary = json!({
         "shape": format!("{shape:?}"),
         "seed": seed,
         "faults": schedule.faults.len(),
-        "refreshes": seen.refreshes,
-        "spent_twice": seen.spent_twice,
+        "refreshes": provider.refreshes,
+        "spent_twice": provider.spent_twice,
         "lost_on_record": system.record.counted("calls without an answer, on record"),
         "ended_by_provider": system.record.counted("grants ended by the provider"),
         "longest_expired_ms": u64::try_from(system.record.most_expired().as_millis()).unwrap(),

@@ -269,7 +269,7 @@ impl Schedule {
             let wants_company = dice.between(0, 9) < 4;
             let begin = match drawn.last() {
                 // Not the one before that either: it may still be under way.
-                Some(last) if wants_company && may_overlap(&drawn, kind) => last.begin + (last.end - last.begin) / 2,
+                Some(before) if wants_company && may_overlap(&drawn, kind) => (before.begin + before.end) / 2,
                 Some(_) => at + pause,
                 None => at,
             };
@@ -313,7 +313,7 @@ fn shuffled(deck: &[Kind], round: u64) -> Vec<Kind> {
     cards
 }
 
-/// SplitMix64: the same numbers from the same seed for ever, whatever becomes of libraries.
+/// `SplitMix64`: the same numbers from the same seed for ever, whatever becomes of libraries.
 pub(super) struct Dice(u64);
 
 impl Dice {

@@ -100,7 +100,7 @@ impl System {
     fn look_on(&mut self, place: Place, seed: u64, trusts_store: bool) {
         // Whichever test comes first installs it.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let http = reqwest::Client::new();
+        let http = reqwest::Client::builder().build().unwrap();
         let key = self.world.api_key("load", &["tokens:read", "tokens:refresh"], None);
         let connections: Arc<Vec<String>> = Arc::new(self.world.rows().into_values().map(|row| row.id).collect());
         self.supervise();
