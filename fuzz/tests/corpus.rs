@@ -1,5 +1,7 @@
 //! Every target over its corpus, and over what becomes of that when it is damaged.
 
+#![expect(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "tests and their helpers fail loudly")]
+
 use std::fs;
 use std::path::Path;
 
