@@ -384,7 +384,7 @@ function Users({ usage: { users }, isStale }: { usage: Usage; isStale: boolean }
       }
     >
       {users.length === 0 ? (
-        <p className="card-body muted">Nothing was done for anybody in this time.</p>
+        <p className="card-body muted">Nobody has any of these in this time: rank by something else.</p>
       ) : (
         <DataTable
           caption={`Users by ${RANKS[rank].toLowerCase()}`}

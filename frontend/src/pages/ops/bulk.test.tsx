@@ -224,7 +224,7 @@ describe('the dialog of refreshes', () => {
       reason: 'The outage is over',
       limit: 5,
     });
-    const paused = screen.getByText('Paused by an operator').closest('li');
+    const paused = screen.getByText('Paused').closest('li');
     expect(within(paused as HTMLElement).getByText('1')).toBeDefined();
   });
 

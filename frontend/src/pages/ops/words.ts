@@ -79,9 +79,9 @@ const OUTCOMES: Record<Dealt['outcome'], Words> = {
     meaning: 'Mend the provider app first. The connections are also tried again by themselves.',
   },
   paused: {
-    label: 'Paused by an operator',
+    label: 'Paused',
     tone: 'warn',
-    meaning: 'Resumed, it is refreshed by itself as soon as it is due.',
+    meaning: 'An operator holds it back: resumed, it is refreshed by itself as soon as it is due.',
   },
   needs_reauth: {
     label: 'User has to connect again',
