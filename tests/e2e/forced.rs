@@ -170,8 +170,9 @@ fn backlog_world(small: bool) -> Option<World> {
     world.set("EVERGRANT_DATABASE_POOL_SIZE", "8");
     world.set("EVERGRANT_FORCE_WAIT_MS", "25000");
     if small {
-        // A small backlog has to last.
+        // A small backlog has to last, and to wait in the queue: workers would be sent all of it ahead.
         world.set("EVERGRANT_PROVIDERS_AMAZON_NA_REQUESTS_PER_SECOND", "20");
+        world.set("EVERGRANT_WORKER_CONCURRENCY_DUE", "64");
     }
     Some(world)
 }
