@@ -90,10 +90,14 @@ impl Limit {
 
 /// The window of one process.
 pub(crate) struct Window {
-    limit: Mutex<Limit>,
+    width: Mutex<Width>,
     places: Arc<Semaphore>,
-    /// Places that there should be fewer; they go as they are given back.
-    surplus: Mutex<u32>,
+}
+
+struct Width {
+    limit: Limit,
+    /// Places that there are too many of; they go as they are given back.
+    surplus: u32,
 }
 
 /// A place in the window; dropped when the refresh is done.
@@ -104,11 +108,11 @@ pub(crate) struct Place<'a> {
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
-        let mut surplus = self.window.surplus.lock();
-        if *surplus > 0
+        let mut width = self.window.width.lock();
+        if width.surplus > 0
             && let Some(permit) = self.permit.take()
         {
-            *surplus -= 1;
+            width.surplus -= 1;
             permit.forget();
         }
     }
@@ -119,7 +123,7 @@ impl Window {
     pub(crate) fn new(widest: u32) -> Self {
         let limit = Limit::new(widest.max(1));
         let places = Arc::new(Semaphore::new(limit.now as usize));
-        Self { limit: Mutex::new(limit), places, surplus: Mutex::new(0) }
+        Self { width: Mutex::new(Width { limit, surplus: 0 }), places }
     }
 
     /// Waits for a place, first come, first served.
@@ -131,17 +135,17 @@ impl Window {
 
     /// Takes note of what a call says.
     pub(crate) fn hear(&self, sign: Sign) {
-        let mut limit = self.limit.lock();
-        let before = limit.now;
-        limit.hear(sign, self.places.available_permits() == 0);
-        let mut surplus = self.surplus.lock();
-        if limit.now > before {
-            let more = limit.now - before;
-            let kept = more.min(*surplus);
-            *surplus -= kept;
+        let mut width = self.width.lock();
+        let before = width.limit.now;
+        width.limit.hear(sign, self.places.available_permits() == 0);
+        let now = width.limit.now;
+        if now > before {
+            let more = now - before;
+            let kept = more.min(width.surplus);
+            width.surplus -= kept;
             self.places.add_permits((more - kept) as usize);
         } else {
-            *surplus += before - limit.now;
+            width.surplus += before - now;
         }
     }
 }
