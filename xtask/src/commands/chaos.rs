@@ -7,9 +7,9 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use clap::ValueEnum;
 use serde::Deserialize;
 
+use super::shape::Shape;
 use crate::services::{self, Need};
 use crate::{screen, workspace};
 
@@ -17,7 +17,7 @@ use crate::{screen, workspace};
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Which shape; both run at the same time
-    #[arg(long, value_enum, default_value_t = Shape::Both)]
+    #[arg(long, value_enum, default_value_t)]
     shape: Shape,
     /// How many seeds, from 1 on
     #[arg(long, value_name = "NUMBER", default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..))]
@@ -33,27 +33,11 @@ pub struct Args {
     faults: u64,
 }
 
-/// What is struck.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Shape {
-    Embedded,
-    Cluster,
-    Both,
-}
-
-impl Shape {
-    fn tests(self) -> &'static [&'static str] {
-        const TESTS: [&str; 2] = [
-            "chaos::nothing_is_lost_in_one_process_whatever_befalls_it",
-            "chaos::nothing_is_lost_in_a_cluster_whatever_befalls_it",
-        ];
-        match self {
-            Self::Embedded => &TESTS[..1],
-            Self::Cluster => &TESTS[1..],
-            Self::Both => &TESTS,
-        }
-    }
-}
+/// The tests of the two shapes.
+const TESTS: [&str; 2] = [
+    "chaos::nothing_is_lost_in_one_process_whatever_befalls_it",
+    "chaos::nothing_is_lost_in_a_cluster_whatever_befalls_it",
+];
 
 /// What one seed leaves behind.
 #[derive(Debug, Deserialize)]
@@ -91,7 +75,7 @@ pub fn run(args: &Args) -> Result<()> {
         begin.elapsed().as_secs()
     ));
     ran?;
-    let least = if args.hours.is_some() { 1 } else { wanted(args) } * args.shape.tests().len();
+    let least = if args.hours.is_some() { 1 } else { wanted(args) } * args.shape.of(&TESTS).len();
     if summaries.len() < least {
         bail!("{} of {least} seeds were run: see SKIPPED above", summaries.len());
     }
@@ -111,7 +95,7 @@ fn seeds(args: &Args) -> String {
 
 fn tests(args: &Args) -> Command {
     let mut cargo = workspace::cargo();
-    cargo.args(CARGO).args(["--", "--exact", "--nocapture", "--test-threads", "2"]).args(args.shape.tests());
+    cargo.args(CARGO).args(["--", "--exact", "--nocapture", "--test-threads", "2"]).args(args.shape.of(&TESTS));
     cargo.env("EVERGRANT_CHAOS_SEEDS", seeds(args)).env("EVERGRANT_CHAOS_FAULTS", args.faults.to_string());
     cargo.env_remove("EVERGRANT_CHAOS_SECS");
     let secs = args.hours.map(|hours| Duration::from_secs_f64(hours * 3600.0).as_secs());
@@ -165,7 +149,7 @@ mod tests {
     #[test]
     fn a_shape_is_a_test_of_the_root_package() {
         let source = fs::read_to_string(workspace::root().join("tests/chaos/mod.rs")).unwrap();
-        for test in Shape::Both.tests() {
+        for test in Shape::Both.of(&TESTS) {
             let function = test.rsplit("::").next().unwrap();
             assert!(source.contains(&format!("fn {function}()")), "{test}");
         }

@@ -18,5 +18,6 @@ pub mod replay;
 pub mod scale;
 pub mod schemathesis;
 pub mod services;
+mod shape;
 pub mod soak;
 pub mod test;

@@ -5,9 +5,9 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use clap::ValueEnum;
 use serde::Deserialize;
 
+use super::shape::Shape;
 use crate::services::{self, Need};
 use crate::{screen, workspace};
 
@@ -18,7 +18,7 @@ const KILL_EVERY: Duration = Duration::from_secs(45);
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Which shape; both run at the same time
-    #[arg(long, value_enum, default_value_t = Shape::Both)]
+    #[arg(long, value_enum, default_value_t)]
     shape: Shape,
     /// Connections to keep alive, in each shape
     #[arg(long, value_name = "NUMBER", default_value_t = 10_000)]
@@ -34,28 +34,11 @@ pub struct Args {
     kill: bool,
 }
 
-/// What is soaked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Shape {
-    Embedded,
-    Cluster,
-    Both,
-}
-
-impl Shape {
-    /// The tests, and the folders in which they leave their summaries.
-    fn tests(self) -> &'static [(&'static str, &'static str)] {
-        const TESTS: [(&str, &str); 2] = [
-            ("e2e::kept_alive::kept_alive_in_one_process", "kept_alive_embedded"),
-            ("e2e::kept_alive::kept_alive_by_two_schedulers_and_three_workers", "kept_alive_cluster"),
-        ];
-        match self {
-            Self::Embedded => &TESTS[..1],
-            Self::Cluster => &TESTS[1..],
-            Self::Both => &TESTS,
-        }
-    }
-}
+/// The tests, and the folders in which they leave their summaries.
+const TESTS: [(&str, &str); 2] = [
+    ("e2e::kept_alive::kept_alive_in_one_process", "kept_alive_embedded"),
+    ("e2e::kept_alive::kept_alive_by_two_schedulers_and_three_workers", "kept_alive_cluster"),
+];
 
 /// What a test leaves behind.
 #[derive(Debug, Deserialize)]
@@ -80,7 +63,7 @@ pub fn run(args: &Args) -> Result<()> {
     screen::step("building in release mode");
     workspace::run(workspace::cargo().args(CARGO).arg("--no-run"))?;
     let logs = workspace::target().join("test-logs/e2e");
-    for (_, folder) in args.shape.tests() {
+    for (_, folder) in args.shape.of(&TESTS) {
         let old = logs.join(folder).join("summary.json");
         if old.exists() {
             fs::remove_file(&old).with_context(|| format!("cannot remove {}", old.display()))?;
@@ -93,11 +76,11 @@ pub fn run(args: &Args) -> Result<()> {
         humantime::format_duration(args.run_for)
     ));
     let soaked = workspace::run(&mut tests(args));
-    let summaries = args.shape.tests().iter().filter_map(|(_, folder)| read(&logs.join(folder)).transpose());
+    let summaries = args.shape.of(&TESTS).iter().filter_map(|(_, folder)| read(&logs.join(folder)).transpose());
     let summaries = summaries.collect::<Result<Vec<_>>>()?;
     screen::say(&format!("\n{}\nlogs are in {}; {} s", table(&summaries), logs.display(), begin.elapsed().as_secs()));
     soaked?;
-    if summaries.len() < args.shape.tests().len() {
+    if summaries.len() < args.shape.of(&TESTS).len() {
         bail!("a shape was not soaked: see SKIPPED above");
     }
     Ok(())
@@ -108,7 +91,7 @@ const CARGO: [&str; 6] = ["test", "--release", "--package", "evergrant", "--test
 fn tests(args: &Args) -> std::process::Command {
     let mut cargo = workspace::cargo();
     cargo.args(CARGO).args(["--", "--exact", "--nocapture", "--test-threads", "2"]);
-    cargo.args(args.shape.tests().iter().map(|(test, _)| test));
+    cargo.args(args.shape.of(&TESTS).iter().map(|(test, _)| test));
     cargo.env("EVERGRANT_SOAK_CONNECTIONS", args.connections.to_string());
     cargo.env("EVERGRANT_SOAK_SECS", args.run_for.as_secs().to_string());
     cargo.env("EVERGRANT_SOAK_TOKEN_SECS", args.token_lifetime.as_secs().to_string());
@@ -164,7 +147,7 @@ mod tests {
             kill: false,
         };
         let source = fs::read_to_string(workspace::root().join("tests/e2e/kept_alive.rs")).unwrap();
-        for (test, folder) in Shape::Both.tests() {
+        for (test, folder) in Shape::Both.of(&TESTS) {
             let function = test.rsplit("::").next().unwrap();
             assert!(
                 source.contains(&format!("fn {function}()")) && source.contains(&format!("\"{folder}\"")),
