@@ -13,7 +13,7 @@ pub struct SchedulerSettings {
     pub page_size: u32,
     /// Jobs a second at most, so that a herd is spread out.
     pub publish_rate: u32,
-    /// Jobs waiting in the queue at most; the rest waits in the rows.
+    /// Messages waiting in the queue at most; the rest waits in the rows.
     pub queue_high_water: u64,
     /// A job that has not moved its row for so long is taken for lost and published again, even while others wait.
     pub republish_after: Duration,

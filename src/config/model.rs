@@ -142,7 +142,7 @@ pub struct Scheduler {
     /// When a connection that is still due is published again.
     #[serde(rename = "republish_after_secs", with = "secs")]
     pub republish_after: Duration,
-    /// Jobs that wait in the queue, at most.
+    /// Messages that wait in the queue, at most.
     pub queue_high_water: u64,
     /// How long leadership lasts without being renewed.
     #[serde(rename = "lead_ttl_secs", with = "secs")]

@@ -3,8 +3,10 @@
 mod acks;
 mod count;
 mod drain;
+mod in_hand;
 mod ledger;
 mod message;
+mod pack;
 mod publish;
 mod work;
 
@@ -25,12 +27,12 @@ use work::Work;
 /// The job queue on RabbitMQ.
 pub struct RabbitQueue {
     shared: Arc<Shared>,
-    publisher: Publisher,
+    publisher: Arc<Publisher>,
 }
 
 impl RabbitQueue {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
-        Self { publisher: Publisher::new(Arc::clone(&shared)), shared }
+        Self { publisher: Arc::new(Publisher::new(Arc::clone(&shared))), shared }
     }
 
     /// What the broker counts in every queue, that of dead letters last.
@@ -57,7 +59,7 @@ impl JobQueue for RabbitQueue {
         handler: Arc<dyn JobHandler>,
         stop: CancellationToken,
     ) -> Result<(), QueueError> {
-        Work::new(Arc::clone(&self.shared), kind, concurrency, handler, stop).run().await;
+        Work::new(Arc::clone(&self.shared), Arc::clone(&self.publisher), kind, concurrency, handler, stop).run().await;
         Ok(())
     }
 

@@ -549,7 +549,7 @@ pub trait JobQueue: Send + Sync {
         handler: Arc<dyn JobHandler>,
         stop: CancellationToken,
     ) -> Result<(), QueueError>;
-    /// Jobs waiting, those in hand apart.
+    /// Messages waiting, those in hand apart. One may carry several jobs.
     async fn depth(&self, kind: JobKind) -> Result<u64, QueueError>;
     /// What every queue says of itself, that of dead letters last.
     async fn levels(&self) -> Result<Vec<QueueLevel>, QueueError>;

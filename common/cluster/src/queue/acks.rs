@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use evergrant_contract::ports::Fate;
 use lapin::Channel;
 use lapin::options::{BasicAckOptions, BasicNackOptions, BasicRejectOptions};
 use tokio::sync::mpsc;
@@ -24,15 +23,6 @@ pub(super) enum Answer {
     PutBack,
     /// Nobody can read it: to the dead letters.
     Reject,
-}
-
-impl From<Fate> for Answer {
-    fn from(fate: Fate) -> Self {
-        match fate {
-            Fate::Done => Self::Ack,
-            Fate::PutBack => Self::PutBack,
-        }
-    }
 }
 
 /// When finished deliveries are acked.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use evergrant_contract::failed_job::FailedJob;
 use evergrant_contract::ports::{FailedJobs, QueueError};
 use futures::StreamExt;
 use lapin::Channel;
@@ -66,17 +67,25 @@ impl Drain {
 
     /// Records one dead letter, however long the store is away, and only then acks it. When stopped it stays in the queue.
     async fn record(&self, channel: &Channel, delivery: &Delivery) -> Result<(), QueueError> {
-        let failed = message::failed_job(delivery, self.shared.clock.now());
+        for failed in message::failed_jobs(delivery, self.shared.clock.now()) {
+            if !self.record_one(&failed).await {
+                return Ok(());
+            }
+            info!(job.id = %failed.id, job.kind = failed.kind, error = failed.error, "A dead letter is now a failed job");
+        }
+        channel.basic_ack(delivery.delivery_tag, BasicAckOptions::default()).await.map_err(lost)
+    }
+
+    /// Whether it was recorded before the stop.
+    async fn record_one(&self, failed: &FailedJob) -> bool {
         let mut pause = pauses();
         while let Err(problem) = self.into.record(failed.clone()).await {
             error!(job.id = %failed.id, error = %problem, "A dead letter could not be recorded; it is kept, trying again");
             let wait = sleep(pause.next().unwrap_or(LONGEST_PAUSE));
             if self.stop.run_until_cancelled(wait).await.is_none() {
-                return Ok(());
+                return false;
             }
         }
-        channel.basic_ack(delivery.delivery_tag, BasicAckOptions::default()).await.map_err(lost)?;
-        info!(job.id = %failed.id, job.kind = failed.kind, error = failed.error, "A dead letter is now a failed job");
-        Ok(())
+        true
     }
 }

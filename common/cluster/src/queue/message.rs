@@ -10,10 +10,12 @@ use lapin::BasicProperties;
 use lapin::message::Delivery;
 use lapin::types::{AMQPValue, FieldTable, ShortString};
 
+use super::pack::unpack;
+
 /// The delivery mode that survives a restart of the broker. Its dead-lettered copies keep it.
 const PERSISTENT: u8 = 2;
 
-/// The properties of a job's message: everything an operator sees of it without reading the body.
+/// The properties of a message that begins with this job: everything an operator sees of it without reading the body.
 pub(super) fn properties(job: &Job, now: Timestamp) -> BasicProperties {
     let properties = BasicProperties::default()
         .with_delivery_mode(PERSISTENT)
@@ -42,35 +44,57 @@ struct Death {
     queue: String,
 }
 
-/// The whole message, as a failed job.
-pub(super) fn failed_job(delivery: &Delivery, now: Timestamp) -> FailedJob {
-    let decoded = Job::decode(&delivery.data);
+/// The message as failed jobs: one for each job, or one with the whole message if nobody can read it.
+pub(super) fn failed_jobs(delivery: &Delivery, now: Timestamp) -> Vec<FailedJob> {
     let death = death(&delivery.properties);
     let came_from = death.as_ref().map_or("an unknown queue", |death| death.queue.as_str());
     let reason = death.as_ref().map_or("an unknown reason", |death| death.reason.as_str());
-    let error = match &decoded {
-        Err(problem) => format!("the message cannot be read: {problem} (dead-lettered from {came_from}: {reason})"),
-        Ok(_) if reason == "delivery_limit" => format!(
-            "every worker that took it from {came_from} was lost or gave it back before it was done, too often to try again"
-        ),
-        Ok(_) => format!("dead-lettered from {came_from}: {reason}"),
-    };
-    let job = decoded.ok();
-    let named = delivery.properties.kind().as_ref().map(ShortString::to_string);
-    let kind = match &job {
-        Some(job) => job.payload.kind().to_string(),
-        None => named.or(death.map(|death| death.queue)).unwrap_or_else(|| "unknown".into()),
-    };
+    match unpack(&delivery.data) {
+        Err(problem) => {
+            let error = format!("the message cannot be read: {problem} (dead-lettered from {came_from}: {reason})");
+            vec![unreadable(delivery, came_from, error, now)]
+        }
+        Ok(jobs) => {
+            let error = if reason == "delivery_limit" {
+                format!(
+                    "every worker that took it from {came_from} was lost or gave it back before it was done, too often to try again"
+                )
+            } else {
+                format!("dead-lettered from {came_from}: {reason}")
+            };
+            let of_message = traceparent(&delivery.properties);
+            jobs.into_iter().map(|job| readable(job, of_message.clone(), error.clone(), now)).collect()
+        }
+    }
+}
+
+fn readable(job: Job, of_message: Option<String>, error: String, failed_at: Timestamp) -> FailedJob {
     FailedJob {
-        id: job_id(&delivery.properties).or(job.as_ref().map(|job| job.id)).unwrap_or_else(JobId::generate),
-        kind,
-        connection: job.as_ref().map(|job| job.payload.connection()),
+        id: job.id,
+        kind: job.payload.kind().to_string(),
+        connection: Some(job.payload.connection()),
+        provider: None,
+        payload: payload(&job.encode()),
+        attempts: Vec::new(),
+        error,
+        traceparent: job.traceparent.or(of_message),
+        failed_at,
+        state: FailedJobState::Open,
+    }
+}
+
+fn unreadable(delivery: &Delivery, came_from: &str, error: String, failed_at: Timestamp) -> FailedJob {
+    let named = delivery.properties.kind().as_ref().map(ShortString::to_string);
+    FailedJob {
+        id: job_id(&delivery.properties).unwrap_or_else(JobId::generate),
+        kind: named.unwrap_or_else(|| came_from.to_owned()),
+        connection: None,
         provider: None,
         payload: payload(&delivery.data),
         attempts: Vec::new(),
         error,
-        traceparent: traceparent(&delivery.properties).or(job.and_then(|job| job.traceparent)),
-        failed_at: now,
+        traceparent: traceparent(&delivery.properties),
+        failed_at,
         state: FailedJobState::Open,
     }
 }
@@ -120,7 +144,7 @@ mod tests {
         Job { traceparent: Some("00-aa-bb-01".into()), ..Job::new(payload) }
     }
 
-    fn dead(body: &[u8], properties: BasicProperties, reason: &str) -> FailedJob {
+    fn dead(body: &[u8], properties: BasicProperties, reason: &str) -> Vec<FailedJob> {
         let mut entry = FieldTable::default();
         entry.insert("reason".into(), AMQPValue::LongString(reason.into()));
         entry.insert("queue".into(), AMQPValue::LongString("evergrant.v1.refresh_due".into()));
@@ -128,7 +152,7 @@ mod tests {
         headers.insert("x-death".into(), AMQPValue::FieldArray(vec![AMQPValue::FieldTable(entry)].into()));
         let mut delivery = Delivery::mock(1, "".into(), "".into(), false, body.to_vec());
         delivery.properties = properties.with_headers(headers);
-        failed_job(&delivery, now())
+        failed_jobs(&delivery, now())
     }
 
     #[test]
@@ -145,7 +169,7 @@ mod tests {
     #[test]
     fn a_readable_dead_letter_keeps_its_identity() {
         let job = job();
-        let failed = dead(&job.encode(), properties(&job, now()), "delivery_limit");
+        let failed = &dead(&job.encode(), properties(&job, now()), "delivery_limit")[0];
         assert_eq!((failed.id, failed.connection), (job.id, Some(job.payload.connection())));
         assert_eq!(failed.kind, "refresh_due");
         assert_eq!(failed.traceparent, job.traceparent);
@@ -154,14 +178,23 @@ mod tests {
     }
 
     #[test]
+    fn each_job_of_a_dead_pack_is_a_failed_job() {
+        let (one, other) = (job(), job());
+        let body = [one.encode(), other.encode()].join(&b'\n');
+        let failed = dead(&body, properties(&one, now()), "maxlen");
+        assert_eq!(failed.iter().map(|failed| failed.id).collect::<Vec<_>>(), [one.id, other.id]);
+        assert_eq!(Job::decode(failed[1].payload.as_bytes()).unwrap(), other);
+    }
+
+    #[test]
     fn an_unreadable_dead_letter_is_kept_whole_and_explained() {
-        let failed = dead(b"not json", BasicProperties::default(), "rejected");
+        let failed = &dead(b"not json", BasicProperties::default(), "rejected")[0];
         assert_eq!(failed.payload, "not json");
         assert_eq!(failed.kind, "evergrant.v1.refresh_due");
         assert!(failed.error.contains("invalid JSON") && failed.error.contains("rejected"), "{}", failed.error);
 
         let typed = BasicProperties::default().with_type("later_kind".into());
-        assert_eq!(dead(b"{}", typed, "rejected").kind, "later_kind");
+        assert_eq!(dead(b"{}", typed, "rejected")[0].kind, "later_kind");
     }
 
     #[test]

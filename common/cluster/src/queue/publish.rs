@@ -1,6 +1,6 @@
 //! Publishing with pipelined confirms.
 //!
-//! Every job is published as `mandatory`: a broker confirms a message that no queue takes as happily as any other, and only
+//! Every message is published as `mandatory`: a broker confirms a message that no queue takes as happily as any other, and only
 //! hands it back first. The client library attaches a returned message to *some* confirm of the channel, not to its own. So
 //! each call has a channel to itself until its last confirm is in, and a returned message is told by its own message id.
 
@@ -19,6 +19,7 @@ use tokio::time::timeout;
 use tracing::warn;
 
 use super::message;
+use super::pack::{Pack, pack};
 use crate::broker::{Shared, lost};
 
 /// Calls that publish at the same time; the others wait. Each has a channel, and one connection has few of them.
@@ -38,12 +39,12 @@ enum Failed {
     Queue(QueueError),
 }
 
-/// What became of a round's jobs, apart from those that the queue has taken.
+/// What became of a round's messages, apart from those that the queue has taken.
 #[derive(Default)]
 struct Outcome {
     unroutable: HashSet<JobId>,
     refused: usize,
-    /// A returned message that does not tell its id, so nobody knows which job was not taken.
+    /// A returned message that does not tell its id, so nobody knows which was not taken.
     nameless: bool,
 }
 
@@ -85,10 +86,18 @@ impl Publisher {
 
     /// Returns when the queue has taken all of them.
     pub(super) async fn publish(&self, jobs: &[Job]) -> Result<(), QueueError> {
+        self.publish_packs(pack(jobs)).await
+    }
+
+    /// As [`Publisher::publish`], each in a message of its own.
+    pub(super) async fn publish_apart(&self, jobs: &[Job]) -> Result<(), QueueError> {
+        self.publish_packs(jobs.iter().map(Pack::alone).collect()).await
+    }
+
+    async fn publish_packs(&self, mut left: Vec<Pack<'_>>) -> Result<(), QueueError> {
         let patience = self.patience();
         let turn = timeout(patience, self.turns.acquire()).await;
         let _turn = turn.map_err(|_| silent("no channel became free", patience))?.map_err(|_| closed())?;
-        let mut left: Vec<&Job> = jobs.iter().collect();
         for _ in 0..ROUNDS {
             let missing = match self.round(&left).await {
                 Ok(outcome) if outcome.refused > 0 => return Err(QueueError::Full),
@@ -97,8 +106,8 @@ impl Publisher {
                 }
                 Ok(outcome) if outcome.unroutable.is_empty() => return Ok(()),
                 Ok(outcome) => {
-                    left.retain(|job| outcome.unroutable.contains(&job.id));
-                    format!("{} jobs had no queue to go to", left.len())
+                    left.retain(|pack| outcome.unroutable.contains(&pack.id()));
+                    format!("{} messages had no queue to go to", left.len())
                 }
                 Err(Failed::Missing(what)) => what,
                 Err(Failed::Queue(problem)) => return Err(problem),
@@ -114,9 +123,9 @@ impl Publisher {
     }
 
     /// Publishes each once, on a channel that nobody else uses meanwhile.
-    async fn round(&self, jobs: &[&Job]) -> Result<Outcome, Failed> {
+    async fn round(&self, packs: &[Pack<'_>]) -> Result<Outcome, Failed> {
         let channel = self.channel().await.map_err(Failed::Queue)?;
-        let sent = self.send_all(&channel, jobs).await;
+        let sent = self.send_all(&channel, packs).await;
         match &sent {
             // Only a channel with no open confirms may serve another call.
             Ok(_) => self.idle().push(channel),
@@ -126,14 +135,14 @@ impl Publisher {
         sent
     }
 
-    async fn send_all(&self, channel: &Channel, jobs: &[&Job]) -> Result<Outcome, Failed> {
-        let mut window: VecDeque<PublisherConfirm> = VecDeque::with_capacity(jobs.len().min(WINDOW));
+    async fn send_all(&self, channel: &Channel, packs: &[Pack<'_>]) -> Result<Outcome, Failed> {
+        let mut window: VecDeque<PublisherConfirm> = VecDeque::with_capacity(packs.len().min(WINDOW));
         let mut outcome = Outcome::default();
-        for job in jobs {
+        for pack in packs {
             if window.len() >= WINDOW {
                 self.settle(&mut window, &mut outcome).await?;
             }
-            window.push_back(self.send(channel, job).await?);
+            window.push_back(self.send(channel, pack).await?);
         }
         while !window.is_empty() {
             self.settle(&mut window, &mut outcome).await?;
@@ -141,15 +150,16 @@ impl Publisher {
         Ok(outcome)
     }
 
-    async fn send(&self, channel: &Channel, job: &Job) -> Result<PublisherConfirm, Failed> {
+    async fn send(&self, channel: &Channel, pack: &Pack<'_>) -> Result<PublisherConfirm, Failed> {
         if let Some(reason) = self.shared.publish.blocked() {
             let text = format!("the broker takes no messages until its alarm is over: {reason}");
             return Err(Failed::Queue(QueueError::Unavailable(text)));
         }
+        let job = pack.lead();
         let key = job.payload.kind().as_str().into();
         let options = BasicPublishOptions { mandatory: true, ..Default::default() };
         let properties = message::properties(job, self.shared.clock.now());
-        let body = job.encode();
+        let body = pack.encode();
         let sent = channel.basic_publish(self.exchange.clone(), key, options, &body, properties);
         match timeout(self.patience(), sent).await {
             Ok(sent) => sent.map_err(|problem| self.failed(problem)),

@@ -19,6 +19,9 @@ use tracing::{error, info, warn};
 
 use super::acks::{AckPace, Answer, Answers, answer_deliveries};
 use super::count::count;
+use super::in_hand::InHand;
+use super::pack::unpack;
+use super::publish::Publisher;
 use crate::broker::{Link, Shared, close_channel, lost, pauses};
 
 /// How long a finished `RefreshDue` may wait to be acked together with others.
@@ -92,6 +95,8 @@ pub(super) async fn expect_idle(shared: &Shared, queue: &str) -> Result<(), Queu
 /// One call of `work`.
 pub(super) struct Work {
     shared: Arc<Shared>,
+    /// For packs that are taken apart.
+    publisher: Arc<Publisher>,
     kind: JobKind,
     queue: String,
     concurrency: u32,
@@ -105,6 +110,7 @@ pub(super) struct Work {
 impl Work {
     pub(super) fn new(
         shared: Arc<Shared>,
+        publisher: Arc<Publisher>,
         kind: JobKind,
         concurrency: u32,
         handler: Arc<dyn JobHandler>,
@@ -113,7 +119,7 @@ impl Work {
         let concurrency = concurrency.max(1);
         let hands = Arc::new(Semaphore::new(usize::try_from(concurrency).unwrap_or(Semaphore::MAX_PERMITS)));
         let (queue, in_hand) = (shared.topology.queue(kind), TaskTracker::new());
-        Self { shared, kind, queue, concurrency, handler, stop, hands, in_hand }
+        Self { shared, publisher, kind, queue, concurrency, handler, stop, hands, in_hand }
     }
 
     /// Works until stopped, and returns when the last job in hand is done and its ack is sent.
@@ -156,39 +162,77 @@ impl Work {
     /// Takes jobs while there are hands for them. Returns when stopped, or when the subscription has ended.
     async fn take_jobs(&self, channel: &Channel, consumer: &mut Consumer, answers: &Answers) -> Result<(), QueueError> {
         loop {
-            let hand = self.stop.run_until_cancelled(Arc::clone(&self.hands).acquire_owned()).await;
-            let Some(Ok(hand)) = hand else { return Ok(()) };
+            let Some(hand) = self.hand().await else { return Ok(()) };
             let next = timeout(IDLE_CHECK, consumer.next());
             match self.stop.run_until_cancelled(next).await {
                 None | Some(Ok(None)) => return Ok(()),
                 Some(Ok(Some(Err(problem)))) => return Err(lost(problem)),
                 // What a lost channel had buffered is coming again on the next one.
                 Some(Ok(Some(Ok(_)))) if !channel.status().connected() => {}
-                Some(Ok(Some(Ok(delivery)))) => self.start(&delivery, hand, answers.clone()),
+                Some(Ok(Some(Ok(delivery)))) => self.start_all(&delivery, hand, answers).await,
                 Some(Err(_)) => expect_idle(&self.shared, &self.queue).await?,
             }
         }
     }
 
-    fn start(&self, delivery: &Delivery, hand: OwnedSemaphorePermit, answers: Answers) {
+    /// Starts the jobs of a delivery, each when there is a hand for it. Those that are not started by the stop go back with
+    /// the whole.
+    async fn start_all(&self, delivery: &Delivery, hand: OwnedSemaphorePermit, answers: &Answers) {
         let tag = delivery.delivery_tag;
-        let job = match Job::decode(&delivery.data) {
-            Ok(job) if job.payload.kind() == self.kind => job,
-            Ok(job) => {
-                error!(queue = self.queue, job.kind = %job.payload.kind(), "A job in the wrong queue goes to the dead letters");
-                return report(&answers, tag, Answer::Reject);
-            }
-            Err(problem) => {
-                error!(queue = self.queue, error = %problem, "A message that is not a job goes to the dead letters");
-                return report(&answers, tag, Answer::Reject);
-            }
+        let jobs = match self.read(delivery) {
+            Ok(jobs) => jobs,
+            Err(refused) => return report(answers, tag, refused),
         };
+        if jobs.len() > 1 && delivery.redelivered && self.part(&jobs).await {
+            return report(answers, tag, Answer::Ack);
+        }
+        let in_hand = Arc::new(InHand::new(tag, jobs.len(), answers.clone()));
+        let mut hand = Some(hand);
+        for job in jobs {
+            let free = match hand.take() {
+                Some(hand) => Some(hand),
+                None => self.hand().await,
+            };
+            let Some(free) = free else { return };
+            self.start(job, free, Arc::clone(&in_hand));
+        }
+    }
+
+    /// The jobs of a delivery, or how to refuse it.
+    fn read(&self, delivery: &Delivery) -> Result<Vec<Job>, Answer> {
+        let jobs = unpack(&delivery.data).map_err(|problem| {
+            error!(queue = self.queue, error = %problem, "A message that is not a job goes to the dead letters");
+            Answer::Reject
+        })?;
+        if let Some(job) = jobs.iter().find(|job| job.payload.kind() != self.kind) {
+            error!(queue = self.queue, job.kind = %job.payload.kind(), "A job in the wrong queue goes to the dead letters");
+            return Err(Answer::Reject);
+        }
+        Ok(jobs)
+    }
+
+    /// Publishes the jobs of a pack one by one, so that each has its deliveries counted for itself. Whether that was done:
+    /// while the broker takes no messages they are worked on together.
+    async fn part(&self, jobs: &[Job]) -> bool {
+        let parted = self.publisher.publish_apart(jobs).await;
+        parted
+            .inspect_err(|problem| warn!(error = %problem, "Jobs that came again together cannot be parted now"))
+            .is_ok()
+    }
+
+    fn start(&self, job: Job, hand: OwnedSemaphorePermit, in_hand: Arc<InHand>) {
         let handler = Arc::clone(&self.handler);
         self.in_hand.spawn(async move {
-            let fate = do_job(handler, job).await;
-            report(&answers, tag, fate.into());
+            in_hand.note(do_job(handler, job).await);
+            // The delivery is answered before there is room for another.
+            drop(in_hand);
             drop(hand);
         });
+    }
+
+    /// A free hand; `None` when stopped.
+    async fn hand(&self) -> Option<OwnedSemaphorePermit> {
+        self.stop.run_until_cancelled(Arc::clone(&self.hands).acquire_owned()).await?.ok()
     }
 }
 

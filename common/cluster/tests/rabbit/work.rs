@@ -8,6 +8,8 @@ use std::time::Instant;
 use async_trait::async_trait;
 use evergrant_contract::job::{Job, JobKind};
 use evergrant_contract::ports::{Fate, JobHandler, JobQueue};
+use lapin::options::BasicConsumeOptions;
+use lapin::types::FieldTable;
 
 use crate::support::{Hands, Place, Working, due, force, ids, many, soon, until_depth};
 
@@ -21,7 +23,8 @@ async fn thousands_are_published_worked_and_acked() {
     let start = Instant::now();
     broker.queue().publish(jobs).await.unwrap();
     let published = start.elapsed();
-    until_depth(&broker, JobKind::RefreshDue, count as u64).await;
+    // In a flood, eight jobs are one message.
+    until_depth(&broker, JobKind::RefreshDue, count as u64 / 8).await;
 
     let (hands, mut told) = Hands::quick();
     let start = Instant::now();
@@ -87,6 +90,55 @@ async fn a_stop_gives_back_what_is_waiting_and_finishes_what_is_in_hand() {
     let (hands, mut told) = Hands::quick();
     let working = Working::start(&broker, JobKind::RefreshDue, 4, hands);
     ids(&mut told, 6).await;
+    working.stop().await;
+    until_depth(&broker, JobKind::RefreshDue, 0).await;
+}
+
+#[tokio::test]
+async fn jobs_that_come_again_together_are_parted() {
+    let Some(place) = Place::new() else { return };
+    let broker = place.broker().await;
+    let jobs = many(512, due);
+    let wanted: HashSet<_> = jobs.iter().map(|job| job.id).collect();
+    broker.queue().publish(jobs).await.unwrap();
+    until_depth(&broker, JobKind::RefreshDue, 64).await;
+    let (lost, hand) = place.by_hand().await;
+    let (queue, tag) = (place.topology().queue(JobKind::RefreshDue), "".into());
+    let _taken = hand.basic_consume(queue.into(), tag, BasicConsumeOptions::default(), FieldTable::default()).await;
+    until_depth(&broker, JobKind::RefreshDue, 0).await;
+    lost.close(200, "it died".into()).await.unwrap();
+    until_depth(&broker, JobKind::RefreshDue, 64).await;
+
+    let (hands, mut told) = Hands::slow(0);
+    let working = Working::start(&broker, JobKind::RefreshDue, 1, hands.clone());
+    let mut done = ids(&mut told, 1).await;
+    until_depth(&broker, JobKind::RefreshDue, 511).await;
+    hands.ends.add_permits(512);
+    done.extend(ids(&mut told, 511).await);
+    assert_eq!(done, wanted);
+    working.stop().await;
+    until_depth(&broker, JobKind::RefreshDue, 0).await;
+}
+
+#[tokio::test]
+async fn a_stop_in_the_middle_of_a_pack_gives_the_whole_back() {
+    let Some(place) = Place::new() else { return };
+    let broker = place.broker().await;
+    let jobs = many(512, due);
+    let wanted: HashSet<_> = jobs.iter().map(|job| job.id).collect();
+    broker.queue().publish(jobs).await.unwrap();
+    let (hands, mut told) = Hands::slow(0);
+    let working = Working::start(&broker, JobKind::RefreshDue, 2, hands.clone());
+    ids(&mut told, 2).await;
+    working.stop.cancel();
+    hands.ends.add_permits(2);
+    working.stop().await;
+    assert!(told.try_recv().is_err(), "nothing is begun after a stop");
+    until_depth(&broker, JobKind::RefreshDue, 64).await;
+
+    let (hands, mut told) = Hands::quick();
+    let working = Working::start(&broker, JobKind::RefreshDue, 64, hands);
+    assert_eq!(ids(&mut told, 512).await, wanted, "the two that were done come again too");
     working.stop().await;
     until_depth(&broker, JobKind::RefreshDue, 0).await;
 }
