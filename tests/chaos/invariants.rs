@@ -14,8 +14,8 @@ pub(super) const HEALTHY_WITHIN: Duration = Duration::from_mins(1);
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
 impl System {
-    /// Waits until every process is ready, every connection has a valid token and every one was refreshed since: how long
-    /// that took.
+    /// Waits until every process is ready, and every connection was refreshed since and has a valid token, or says that its
+    /// grant has ended: how long that took.
     pub(super) fn recover(&mut self) -> Duration {
         let begin = Instant::now();
         let mut before: Option<BTreeMap<String, i64>> = None;
@@ -45,8 +45,14 @@ impl System {
         let ledger = self.world.ledger();
         let now = now().timestamp_millis();
         let mut ill = Vec::new();
-        for row in rows.iter().filter(|row| ledger[&row.user_id].state == "live") {
-            if row.state != "active" {
+        for row in rows {
+            let is_live = ledger[&row.user_id].state == "live";
+            if !is_live && row.state == "needs_reauth" {
+                continue;
+            }
+            if !is_live {
+                ill.push(format!("its grant has ended, and it does not say so: {row:?}"));
+            } else if row.state != "active" {
                 ill.push(format!("not active: {row:?}"));
             } else if row.version <= before[&row.user_id] {
                 ill.push(format!("not refreshed since: {row:?}"));
