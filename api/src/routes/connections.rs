@@ -248,8 +248,8 @@ async fn token(
         return Err(Problem::new(ProblemKind::Forbidden, detail));
     }
     let seconds = within("min_validity", validity.min_validity, 0, MIN_VALIDITY_MAX)?;
-    caller.connection(&api, id, Scope::TokensRead).await?;
-    let access = api.tokens.access(id, Duration::from_secs(seconds.into())).await;
+    let connection = caller.connection(&api, id, Scope::TokensRead).await?;
+    let access = api.tokens.access_of(connection, Duration::from_secs(seconds.into())).await;
     let access = access.map_err(|error| error.problem(id))?;
     let target = api.tokens.target(&access.connection.provider);
     let answer = AccessTokenAnswer {

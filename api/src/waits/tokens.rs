@@ -60,14 +60,22 @@ impl LocalTokens {
     /// An access token that lasts for `min_validity`, or as long as a new one can be expected to; refreshed first only if it
     /// must be. When it cannot be refreshed now, one that is still good for a little while is better than none.
     pub(crate) async fn access(&self, id: ConnectionId, min_validity: Duration) -> Result<Access, NoToken> {
-        let access = self.good_access(id, min_validity).await?;
+        self.access_of(self.row(id).await?, min_validity).await
+    }
+
+    /// As [`LocalTokens::access`], of a connection that was read for this very question.
+    pub(crate) async fn access_of(&self, connection: Connection, min_validity: Duration) -> Result<Access, NoToken> {
+        let id = connection.id;
+        let access = self.good_access(connection, min_validity).await?;
         let Connection { provider, user, .. } = &access.connection;
         self.meter.used(self.clock.now(), id, provider, user);
         Ok(access)
     }
 
-    async fn good_access(&self, id: ConnectionId, min_validity: Duration) -> Result<Access, NoToken> {
-        let (connection, stored) = self.stored(id).await?;
+    async fn good_access(&self, connection: Connection, min_validity: Duration) -> Result<Access, NoToken> {
+        let id = connection.id;
+        // Read after the row: a token may be newer than the row beside it, never older.
+        let stored = self.reads.access_token(id).await?;
         let lasts = |token: &AccessToken, least| self.clock.now() < before(token.expires_at, least);
         let demanded = demand(&connection, min_validity);
         if let Some(token) = &stored
@@ -88,7 +96,8 @@ impl LocalTokens {
             return Ok(Access { connection, token });
         }
         waited.or_no_token(id)?;
-        let (connection, token) = self.stored(id).await?;
+        let connection = self.row(id).await?;
+        let token = self.reads.access_token(id).await?;
         let ended = TokenError::NeedsReauth(connection.reason.unwrap_or(Reason::NoRefreshToken));
         token.map(|token| Access { connection, token }).ok_or(NoToken::Error(ended))
     }
@@ -100,11 +109,8 @@ impl LocalTokens {
         self.access(id, USABLE).await
     }
 
-    async fn stored(&self, id: ConnectionId) -> Result<(Connection, Option<AccessToken>), NoToken> {
-        // In this order: a token may be newer than the row beside it, never older.
-        let connection = self.reads.connection(id).await?.ok_or(NoToken::Error(TokenError::NotFound(id)))?;
-        let token = self.reads.access_token(id).await?;
-        Ok((connection, token))
+    async fn row(&self, id: ConnectionId) -> Result<Connection, NoToken> {
+        self.reads.connection(id).await?.ok_or(NoToken::Error(TokenError::NotFound(id)))
     }
 
     async fn force(&self, connection: ConnectionId, observed: Version, reason: ForceReason) -> Waited {
